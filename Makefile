@@ -1,0 +1,54 @@
+# One command each; every target does its own set-up first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: setup demo test lint ui bench lock clean
+
+setup: $(STAMP) dbt_project/target/.parsed  ## virtual environment from requirements.lock, this package, the dbt manifest
+
+# uv (itself pinned with a hash in the lock) installs the rest and compiles its bytecode: dbt imports three times faster with it.
+# Where uv cannot reach the index that pip is configured for, pip installs the same pins.
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "cxmarts needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12 setup"; exit 1; }
+	@echo "setup: creating $(VENV) from requirements.lock (about half a minute)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@sed -n '/^uv==/,/^[[:space:]]*#/p' requirements.lock > $(VENV)/uv.lock.txt
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r $(VENV)/uv.lock.txt
+	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --require-hashes --compile-bytecode -r requirements.lock \
+	  || $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e . \
+	  || $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q orchestration data_quality
+	@touch $(STAMP)
+	@echo "setup: done; programs are in $(BIN)"
+
+dbt_project/target/.parsed: $(STAMP) $(shell find dbt_project -name target -prune -o \( -name '*.sql' -o -name '*.yml' \) -print 2>/dev/null)
+	@echo "setup: building the dbt manifest"
+	@$(BIN)/python -m orchestration.lib.dbt_manifest
+	@touch $@
+
+demo: setup  ## simulate a company, backfill it, run one night, print the metrics
+	@$(BIN)/cx demo
+
+test: setup  ## everything CI runs
+	@$(BIN)/ruff check .
+	@$(BIN)/dg check defs
+	@$(BIN)/python -m pytest
+
+lint: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+ui: setup  ## Dagster's own UI on http://127.0.0.1:3000, same jobs, runs made with `cx` included
+	@$(BIN)/cx ui
+
+bench: setup  ## a night and the backfill as ratios to a bare DuckDB script, measured in one run
+	@$(BIN)/python -m tests.bench $(BENCH_ARGS)
+
+lock:  ## re-resolve requirements.lock (only after changing pyproject.toml)
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --extra dev --extra setup pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf $(VENV) .cx dbt_project/target .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Pure code: configuration, readers, warehouse, dbt, releases, simulator. Nothing in here imports Dagster."""

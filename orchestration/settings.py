@@ -1,0 +1,195 @@
+"""The one typed reader of the environment: where state lives, which environment this is, what `cx.toml` says.
+
+Belongs here: paths, environment variables, the schema of `cx.toml`. Does not: anything that touches the warehouse.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from datetime import date, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+DBT_PROJECT_DIR = PROJECT_ROOT / "dbt_project"
+ENVIRONMENTS = ("local", "ci", "production")
+
+
+class ConfigError(Exception):
+    """`cx.toml` or the environment says something cxmarts cannot act on; the message says what to write instead."""
+
+
+class Business(BaseModel):
+    """The `[business]` table: every configurable value of a metric definition, with the defaults of the definitions."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    timezone: str = "UTC"
+    reporting_currency: str = "EUR"
+    churn_inactive_days: int = Field(180, ge=1, le=3650)
+    contract_grace_days: int = Field(7, ge=0, le=365)
+    fcr_window_days: int = Field(7, ge=1, le=90)
+    cart_timeout_hours: int = Field(24, ge=1, le=720)
+    cart_recovery_days: int = Field(7, ge=1, le=90)
+    late_allowance_days: int = Field(3, ge=0, le=90)
+    returns_are_activity: bool = False
+    margin_share: float = Field(1.0, gt=0, le=1)
+    max_lifespan_years: float = Field(5.0, gt=0)
+    min_history_days: int = Field(365, ge=0)
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError(f"'{value}' is not an IANA time zone; write one like 'Europe/Amsterdam'")
+        return value
+
+    @field_validator("reporting_currency")
+    @classmethod
+    def _currency_code(cls, value: str) -> str:
+        if not (len(value) == 3 and value.isascii() and value.isupper()):
+            raise ValueError(f"'{value}' is not an ISO 4217 code; write one like 'EUR'")
+        return value
+
+
+class Expression(BaseModel):
+    """A column computed by DuckDB SQL over the text columns of the source, `_file` (name) and `_line` (number)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    expr: str
+
+
+class FeedSource(BaseModel):
+    """One `[[feed]]` table: which files are deliveries of which canonical feed, and how they are written."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    feed: str
+    pattern: str
+    format: Literal["csv", "ndjson", "parquet"]
+    delimiter: str = Field(",", min_length=1, max_length=1)
+    quote: str = Field('"', min_length=1, max_length=1)
+    encoding: str = "utf-8"
+    decimal: Literal[".", ","] = "."
+    timezone: str | None = None
+    datetime_format: str | None = None
+    missing: tuple[str, ...] = ("",)
+    expected: Literal["daily", "weekdays"] | None = None
+    columns: dict[str, str | Expression] = Field(default_factory=dict)
+    constants: dict[str, str | int | float | bool] = Field(default_factory=dict)
+
+    @field_validator("pattern")
+    @classmethod
+    def _inside_landing(cls, value: str) -> str:
+        if value.startswith("/") or ".." in Path(value).parts:
+            raise ValueError(f"'{value}' leaves the landing folder; write a pattern relative to it")
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, value: str | None) -> str | None:
+        return None if value is None else Business._known_timezone(value)
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, value: str) -> str:
+        try:
+            "".encode(value)
+        except LookupError:
+            raise ValueError(f"'{value}' is not an encoding Python knows; write one like 'cp1252'") from None
+        return value
+
+
+class CxConfig(BaseModel):
+    """The whole of `cx.toml`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    business: Business = Business()
+    feed: tuple[FeedSource, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_source_a_feed_and_pattern(self) -> CxConfig:
+        seen: set[tuple[str, str]] = set()
+        for source in self.feed:
+            if (source.feed, source.pattern) in seen:
+                raise ValueError(f"feed '{source.feed}' has the pattern '{source.pattern}' twice")
+            seen.add((source.feed, source.pattern))
+        return self
+
+    def sources_of(self, feeds: set[str]) -> list[FeedSource]:
+        """The sources of the feeds named, in the order of the file."""
+        return [source for source in self.feed if source.feed in feeds]
+
+
+class Settings:
+    """Paths and configuration of one `CX_HOME`. Cheap to make; reads `cx.toml` once, when asked."""
+
+    def __init__(self, home: Path | None = None, config_path: Path | None = None, env: str | None = None) -> None:
+        self.home = (home or Path(os.environ.get("CX_HOME", ".cx"))).expanduser().resolve()
+        self._config_path = config_path or (Path(os.environ["CX_CONFIG"]) if os.environ.get("CX_CONFIG") else None)
+        self.env = env or os.environ.get("CX_ENV", "local")
+        if self.env not in ENVIRONMENTS:
+            raise ConfigError(f"CX_ENV is '{self.env}'; write one of {', '.join(ENVIRONMENTS)}")
+
+    landing = property(lambda self: self.home / "landing")
+    warehouse = property(lambda self: self.home / "warehouse" / "cx.duckdb")
+    releases = property(lambda self: self.home / "releases")
+    quarantine = property(lambda self: self.home / "quarantine")
+    dagster_home = property(lambda self: self.home / "dagster")
+    run_lock = property(lambda self: self.home / "run.lock")
+
+    @property
+    def current_release(self) -> Path:
+        """The symbolic link that readers follow; may not exist yet."""
+        return self.releases / "current"
+
+    @property
+    def config_path(self) -> Path:
+        """`CX_CONFIG`, else `cx.toml` in the landing folder."""
+        return self._config_path.expanduser().resolve() if self._config_path else self.landing / "cx.toml"
+
+    @cached_property
+    def config(self) -> CxConfig:
+        """`cx.toml`, checked.
+
+        Raises:
+            ConfigError: naming the file, the place in it and what to write.
+        """
+        path = self.config_path
+        try:
+            raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise ConfigError(
+                f"no configuration at {path}: write a cx.toml there (see README, 'Your own exports') or set CX_CONFIG"
+            ) from None
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(f"{path}: {error}") from None
+        try:
+            return CxConfig.model_validate(raw)
+        except ValidationError as error:
+            problems = "; ".join(
+                f"{'.'.join(str(part) for part in issue['loc'])}: {issue['msg']}" for issue in error.errors()
+            )
+            raise ConfigError(f"{path}: {problems}") from None
+
+    def today(self) -> date:
+        """Today in the business time zone."""
+        return datetime.now(ZoneInfo(self.config.business.timezone)).date()
+
+    def yesterday(self) -> date:
+        """The last complete day in the business time zone."""
+        return self.today() - timedelta(days=1)
+
+    def make_folders(self) -> None:
+        """Create the folders of `CX_HOME` and the Dagster instance's configuration, where missing."""
+        for folder in (self.landing, self.warehouse.parent, self.releases, self.quarantine, self.dagster_home):
+            folder.mkdir(parents=True, exist_ok=True)
+        instance = self.dagster_home / "dagster.yaml"
+        if not instance.exists():
+            instance.write_text("telemetry:\n  enabled: false\n", encoding="utf-8")
