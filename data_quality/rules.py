@@ -1,0 +1,168 @@
+"""Contract -> SQL: raw table, casts, row rules with their reasons, exclusions.
+
+Belongs here: text of SQL made from a contract. Does not: running it, reading files, or judging a delivery.
+Identifiers and literals are quoted here and nowhere else; nothing that comes from a file enters the text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from data_quality.contract import Contract, Property
+
+RAW_TYPES = {
+    "string": "VARCHAR",
+    "integer": "BIGINT",
+    # Exact: prices of four decimals and amounts up to 10^14.
+    "number": "DECIMAL(18, 4)",
+    "boolean": "BOOLEAN",
+    "date": "DATE",
+    "timestamp": "TIMESTAMP",
+}
+# Every raw row remembers where it came from, in this order, after the contract's columns.
+LINEAGE_COLUMNS = {
+    "_key": "VARCHAR",
+    "_delivery": "VARCHAR",
+    "_delivery_day": "DATE",
+    "_file": "VARCHAR",
+    "_line": "BIGINT",
+    "_content_hash": "VARCHAR",
+    "_ingested_at": "TIMESTAMP",
+}
+KEY_SEPARATOR = 31  # ASCII unit separator, which `control_character` keeps out of keys
+_TRUE, _FALSE = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
+
+
+def ident(name: str) -> str:
+    """`name` as a quoted SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(value: str | int | float | bool) -> str:
+    """`value` as a SQL literal."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    return "'" + value.replace("'", "''") + "'"
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a source writes values: zone of naive times, time format, decimal mark."""
+
+    timezone: str
+    datetime_format: str | None = None
+    decimal: str = "."
+
+
+def raw_table_ddl(contract: Contract) -> str:
+    """`create table if not exists raw.<feed>` with the contract's columns and the lineage columns."""
+    columns = [f"{ident(column.name)} {RAW_TYPES[column.logicalType]}" for column in contract.properties]
+    columns += [f"{ident(name)} {kind}" for name, kind in LINEAGE_COLUMNS.items()]
+    return f"create table if not exists raw.{ident(contract.id)} ({', '.join(columns)})"
+
+
+def cast(column: Property, text: str, dialect: Dialect) -> str:
+    """SQL that turns the text expression `text` into the column's type, or NULL where it cannot."""
+    match column.logicalType:
+        case "string":
+            return text
+        case "integer":
+            return f"try_cast({text} as bigint)"
+        case "number":
+            number = text if dialect.decimal == "." else f"replace(replace({text}, '.', ''), ',', '.')"
+            return f"try_cast({number} as decimal(18, 4))"
+        case "boolean":
+            true, false = (", ".join(literal(word) for word in words) for words in (_TRUE, _FALSE))
+            return f"case when lower({text}) in ({true}) then true when lower({text}) in ({false}) then false end"
+        case "date":
+            if dialect.datetime_format:
+                return f"cast(try_strptime({text}, {literal(dialect.datetime_format)}) as date)"
+            return f"try_cast({text} as date)"
+        case "timestamp":
+            return _timestamp(text, dialect)
+
+
+def _timestamp(text: str, dialect: Dialect) -> str:
+    """Instants as UTC. A text with an offset says its own zone; a naive one is in the source's declared zone."""
+    if dialect.datetime_format and "%z" in dialect.datetime_format:
+        return f"timezone('UTC', try_strptime({text}, {literal(dialect.datetime_format)}))"
+    if dialect.datetime_format:
+        naive = f"try_strptime({text}, {literal(dialect.datetime_format)})"
+        return _to_utc(naive, dialect.timezone)
+    naive = _to_utc(f"try_cast({text} as timestamp)", dialect.timezone)
+    # The session's zone is UTC, so a cast to timestamptz reads the offset and nothing else.
+    aware = f"timezone('UTC', try_cast({text} as timestamptz))"
+    return f"case when regexp_matches({text}, '(Z|[+-][0-9]{{2}}(:?[0-9]{{2}})?)$', 'i') and {text} like '%:%' then {aware} else {naive} end"
+
+
+def _to_utc(naive: str, zone: str) -> str:
+    return naive if zone == "UTC" else f"timezone('UTC', timezone({literal(zone)}, {naive}))"
+
+
+def cast_hint(column: Property, dialect: Dialect) -> str:
+    """What a reader of a quarantined row is told about a value that did not cast."""
+    match column.logicalType:
+        case "integer":
+            return "is not a whole number"
+        case "number":
+            return f"is not a number with decimal mark '{dialect.decimal}' (set decimal in cx.toml)"
+        case "boolean":
+            return "is not true or false"
+        case _:
+            wanted = f"in the format {dialect.datetime_format}" if dialect.datetime_format else "in ISO 8601"
+            return f"is not a {column.logicalType} {wanted} (set datetime_format in cx.toml)"
+
+
+def key_expression(contract: Contract) -> str:
+    """One text per key: the key itself, or its parts joined by the unit separator."""
+    parts = [ident(name) for name in contract.key]
+    return parts[0] if len(parts) == 1 else f" || chr({KEY_SEPARATOR}) || ".join(parts)
+
+
+def rule_sql(query: str, parameters: dict[str, str]) -> str:
+    """The rule's condition with its `{parameters}` filled in as literals."""
+    return query.format(**{name: literal(value) for name, value in parameters.items()})
+
+
+def reasons_expression(contract: Contract, dialect: Dialect, parameters: dict[str, str]) -> str:
+    """SQL: NULL for a good row, else the list of all its reasons.
+
+    Expects columns `<name>` (cast) and `_text_<name>` (as delivered, for columns that are not text). The list is only
+    built for rows on which one of the conditions holds: a list per row costs five times the conditions alone.
+    """
+    failures: list[tuple[str, str]] = []
+    for column in contract.properties:
+        name = ident(column.name)
+        if column.logicalType != "string":
+            text = ident(f"_text_{column.name}")
+            failures.append(
+                (
+                    f"({name} is null and {text} is not null)",
+                    f"{literal(column.name + ': ')} || '\"' || left({text}, 80) || '\" ' || "
+                    + literal(cast_hint(column, dialect)),
+                )
+            )
+            if column.required:
+                failures.append((f"({text} is null)", literal(f"{column.name}: is missing")))
+        elif column.required:
+            failures.append((f"({name} is null)", literal(f"{column.name}: is missing")))
+        if column.primaryKey and column.logicalType == "string":
+            failures.append(
+                (f"coalesce(contains({name}, chr({KEY_SEPARATOR})), false)", literal(f"{column.name}: control character"))
+            )
+    for rule in contract.quality:
+        condition = rule_sql(rule.query, parameters)
+        failures.append((f"not coalesce(({condition}), true)", literal(f"{rule.name}: {rule.description}")))
+    anything = " or ".join(condition for condition, _ in failures)
+    listed = ", ".join(f"case when {condition} then {reason} end" for condition, reason in failures)
+    return f"case when {anything} then list_filter([{listed}], lambda r: r is not null) end"
+
+
+def exclusion_expression(contract: Contract) -> str:
+    """SQL: the name of the first exclusion that holds for a raw row, else NULL."""
+    if not contract.exclusions:
+        return "cast(null as varchar)"
+    cases = " ".join(f"when coalesce(({rule.when}), false) then {literal(rule.name)}" for rule in contract.exclusions)
+    return f"case {cases} end"

@@ -1,0 +1,107 @@
+"""Runs an expectation suite over a profile and turns its results into verdicts.
+
+Belongs here: the one place that calls Great Expectations. Does not: any expectation (`delivery.py`, `marts.py`).
+Great Expectations is imported inside the function: it costs 3 CPU seconds that only a run with gates should pay.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from data_quality.verdict import Severity, Verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One expectation on a profile: the gate it is, what a failure does, and how to say it."""
+
+    gate: str
+    severity: Severity
+    expectation: Any
+    figure: str
+    """Profile column with the number judged."""
+    bound: str
+    """Profile column with its limit, or the limit itself."""
+    message: str
+
+
+class CheckDidNotRun(Exception):
+    """An expectation raised instead of judging: an error of ours or of the profile, never a pass or a data failure."""
+
+
+def judge(profile: pd.DataFrame, subject: str, checks: Sequence[Check], label: str) -> tuple[list[Verdict], dict[str, set[str]]]:
+    """Judge every row of `profile` by `checks`.
+
+    Args:
+        profile: one row per thing judged.
+        subject: column that names what a verdict is about; one verdict per check and subject.
+        checks: expectations of the suite.
+        label: column that names the single row (a delivery, a day) in samples.
+
+    Returns:
+        The verdicts, and per gate the labels of the rows that failed it.
+    """
+    import great_expectations as gx
+
+    if profile.empty:
+        return [], {}
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False}
+    batch = (
+        context.data_sources.add_pandas("profiles")
+        .add_dataframe_asset("profile")
+        .add_batch_definition_whole_dataframe("all")
+        .get_batch({"dataframe": profile})
+    )
+    suite = gx.ExpectationSuite(name="profile", expectations=[check.expectation for check in checks])
+    outcome = batch.validate(
+        suite, result_format={"result_format": "COMPLETE", "unexpected_index_column_names": [label]}
+    )
+    by_check = {id(check): _find(outcome.results, check) for check in checks}
+    verdicts: list[Verdict] = []
+    failed_rows: dict[str, set[str]] = {}
+    for check in checks:
+        failing = {str(row[label]) for row in by_check[id(check)].result.get("unexpected_index_list") or []}
+        failed_rows.setdefault(check.gate, set()).update(failing)
+        for name, rows in profile.groupby(subject, sort=True):
+            bad = rows[rows[label].astype(str).isin(failing)]
+            worst = bad.iloc[0] if len(bad) else None
+            bound = check.bound
+            if worst is not None and check.bound in profile.columns:
+                bound = _text(worst[check.bound])
+            verdicts.append(
+                Verdict(
+                    gate=check.gate,
+                    subject=str(name),
+                    severity=check.severity,
+                    passed=worst is None,
+                    figure="" if worst is None else _text(worst[check.figure]),
+                    bound="" if worst is None else bound,
+                    message="" if worst is None else f"{check.message} ({len(bad)} of {len(rows)}, first: {worst[label]})",
+                    sample=[{k: _text(v) for k, v in row.items()} for row in bad.head(5).to_dict("records")],
+                )
+            )
+    return verdicts, failed_rows
+
+
+def _find(results: Sequence[Any], check: Check) -> Any:
+    """The result of a check's expectation; Great Expectations returns results in an order of its own."""
+    wanted = check.expectation.configuration
+    for result in results:
+        if result.expectation_config.type == wanted.type and result.expectation_config.kwargs.items() >= wanted.kwargs.items():
+            if result.exception_info.get("raised_exception"):
+                raise CheckDidNotRun(f"gate {check.gate}: {result.exception_info['exception_message']}")
+            return result
+    raise CheckDidNotRun(f"gate {check.gate}: the suite returned no result for {wanted.type}")
+
+
+def _text(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,73 @@
+"""Verdicts: what a gate said of a subject in a run, kept for ever in `ops.verdicts`; the only thing publishing believes.
+
+Belongs here: the shape of a verdict, the severity policy, writing and reading the ledger. Does not: judging (`suites/`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import duckdb
+
+Severity = Literal["block", "hold", "warn"]
+"""What a failed verdict does: `block` publishing, `hold` the feed at its last good state, or only `warn`."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One gate's word on one subject (a feed or a mart)."""
+
+    gate: str
+    subject: str
+    severity: Severity
+    passed: bool
+    figure: str = ""
+    bound: str = ""
+    message: str = ""
+    sample: list[dict[str, Any]] = field(default_factory=list)
+
+    def sentence(self) -> str:
+        """Gate, subject, figure, bound and message on one line, as shown to people."""
+        state = "passed" if self.passed else {"block": "FAILED", "hold": "HELD", "warn": "warning"}[self.severity]
+        numbers = f" {self.figure} (bound: {self.bound})" if self.figure or self.bound else ""
+        return f"{state}: {self.gate} on {self.subject}:{numbers} {self.message}".rstrip(" :")
+
+
+def record(con: duckdb.DuckDBPyConnection, run_id: str, verdicts: Iterable[Verdict]) -> None:
+    """Append verdicts to the ledger."""
+    now = datetime.now(UTC).replace(tzinfo=None)
+    rows = [
+        (run_id, v.gate, v.subject, v.severity, v.passed, v.figure, v.bound, v.message,
+         json.dumps(v.sample, default=str), now)
+        for v in verdicts
+    ]  # fmt: skip
+    if rows:
+        con.executemany("insert into ops.verdicts values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+
+
+def of_run(con: duckdb.DuckDBPyConnection, run_id: str) -> list[Verdict]:
+    """All verdicts of a run, in the order they were given."""
+    rows = con.execute(
+        "select gate, subject, severity, passed, figure, bound, message, sample from ops.verdicts "
+        "where run_id = ? order by judged_at, gate, subject",
+        [run_id],
+    ).fetchall()
+    return [Verdict(*row[:7], sample=json.loads(row[7])) for row in rows]
+
+
+def refusals(verdicts: list[Verdict], expected: Iterable[tuple[str, str]]) -> list[Verdict]:
+    """Why a run may not publish: failed blocking verdicts, and every expected (gate, subject) nobody judged.
+
+    Fails closed: no verdict is a no.
+    """
+    judged = {(v.gate, v.subject) for v in verdicts}
+    missing = [
+        Verdict(gate, subject, "block", False, message="was not judged in this run: the check did not run")
+        for gate, subject in expected
+        if (gate, subject) not in judged
+    ]
+    return [v for v in verdicts if v.severity == "block" and not v.passed] + missing

@@ -1,0 +1,551 @@
+"""Deliveries into raw tables: take them, read them, judge them, load the good rows and keep the bad ones.
+
+Belongs here: the ledger of deliveries, typing, row rules, acceptance, the log of changed keys. Does not: bytes and
+lines (`readers`), SQL made from contracts (`data_quality.rules`), what days a mart rebuilds (dbt).
+
+Two steps, so that the partitioned part stays small: `take_deliveries` notes which files of a window are new and leaves
+them `pending`; `load_feed` loads whatever is pending. A run that dies between them loses nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from data_quality.contract import Contract, load_contracts
+from data_quality.rules import (
+    LINEAGE_COLUMNS,
+    RAW_TYPES,
+    Dialect,
+    cast,
+    ident,
+    key_expression,
+    literal,
+    reasons_expression,
+)
+from data_quality.suites.delivery import READABLE, ROW_RULES, arrival_checks, delivery_checks
+from data_quality.suites.judge import judge
+from data_quality.verdict import Verdict
+from orchestration.lib import readers
+from orchestration.lib.readers import FileFacts, FileRefused, LandingFile, Reject
+from orchestration.lib.warehouse import table_exists, tx
+from orchestration.partitions import Window
+from orchestration.settings import Expression, FeedSource, Settings
+
+Progress = Callable[[str], None]
+
+
+@dataclass
+class Taken:
+    """What `take_deliveries` found, by delivery day."""
+
+    pending: dict[date, int] = field(default_factory=lambda: defaultdict(int))
+    unchanged: int = 0
+    verdicts: list[Verdict] = field(default_factory=list)
+
+
+@dataclass
+class Loaded:
+    """What `load_feed` did with the pending deliveries of one feed."""
+
+    feed: str
+    accepted: int = 0
+    refused: int = 0
+    rows_read: int = 0
+    rows_accepted: int = 0
+    rows_quarantined: int = 0
+    verdicts: list[Verdict] = field(default_factory=list)
+
+
+def untaken_days(con: duckdb.DuckDBPyConnection, settings: Settings, last: date) -> Window | None:
+    """The window from the oldest delivery that is new or changed, up to `last`; None when nothing is waiting."""
+    known = _known_files(con)
+    days = [
+        file.delivery_day
+        for source in settings.config.feed
+        for file in readers.discover(settings, source)
+        if file.delivery_day <= last and not _is_known(known, file)
+    ]
+    days += [day for (day,) in con.execute("select delivery_day from ops.deliveries where status = 'pending'").fetchall()]
+    return Window.of_days(min(days), last) if days else None
+
+
+def take_deliveries(
+    con: duckdb.DuckDBPyConnection, settings: Settings, domain: str, window: Window, run_id: str
+) -> Taken:
+    """Note every new or changed delivery of the domain in the window as `pending`, and judge what did not arrive."""
+    taken = Taken()
+    feeds = {feed for feed, contract in load_contracts().items() if contract.domain == domain}
+    sources = settings.config.sources_of(feeds)
+    known = _known_files(con)
+    now = datetime.now(UTC).replace(tzinfo=None)
+    rows: list[tuple[Any, ...]] = []
+    touched: list[tuple[int, str, str]] = []
+    arrived: dict[str, set[date]] = defaultdict(set)
+    for source in sources:
+        for file in readers.discover(settings, source):
+            if file.delivery_day not in window:
+                continue
+            arrived[source.feed].add(file.delivery_day)
+            if _is_known(known, file):
+                taken.unchanged += 1
+                continue
+            stat = file.path.stat()
+            try:
+                known_facts: FileFacts | None = readers.facts(file)
+                status, content_hash, reason = "pending", known_facts.content_hash, None
+            except FileRefused as refusal:
+                status, content_hash, reason = "pending", f"unreadable:{stat.st_mtime_ns}", str(refusal)
+            if content_hash == known.get(file.delivery, (None, None, None))[2]:
+                touched.append((stat.st_mtime_ns, file.delivery, content_hash))
+                taken.unchanged += 1
+                continue
+            taken.pending[file.delivery_day] += 1
+            rows.append(
+                (file.delivery, source.feed, domain, file.delivery_day, file.relative, stat.st_size, stat.st_mtime_ns,
+                 content_hash, status, None, None, None, reason, run_id, now)
+            )  # fmt: skip
+    with tx(con):
+        for row in touched:
+            con.execute("update ops.deliveries set mtime_ns = ? where delivery = ? and content_hash = ?", row)
+        if rows:
+            columns = [list(column) for column in zip(*rows, strict=True)]
+            con.execute(
+                "delete from ops.deliveries where status = 'pending' and delivery in (select unnest($1))", [columns[0]]
+            )
+            con.execute(
+                "insert into ops.deliveries select "
+                + ", ".join(f"unnest(${n})" for n in range(1, len(columns) + 1)),
+                columns,
+            )
+    taken.verdicts = _judge_arrival(sources, arrived, window)
+    return taken
+
+
+def _known_files(con: duckdb.DuckDBPyConnection) -> dict[str, tuple[int, int, str]]:
+    """Size, time and hash of the newest content of each delivery that needs no second look."""
+    rows = con.execute(
+        "select delivery, bytes, mtime_ns, content_hash from ops.deliveries where status in ('accepted', 'repeated') "
+        "order by taken_at"
+    ).fetchall()
+    return {delivery: (size, mtime, digest) for delivery, size, mtime, digest in rows}
+
+
+def _is_known(known: dict[str, tuple[int, int, str]], file: LandingFile) -> bool:
+    stat = file.path.stat()
+    size, mtime, _ = known.get(file.delivery, (-1, -1, ""))
+    return stat.st_size == size and stat.st_mtime_ns == mtime
+
+
+def _judge_arrival(sources: list[FeedSource], arrived: dict[str, set[date]], window: Window) -> list[Verdict]:
+    import pandas as pd
+
+    due = [
+        {"feed": source.feed, "expectation": f"{source.feed} {day}", "missing": int(day not in arrived[source.feed])}
+        for source in sources
+        if source.expected
+        for day in window.days()
+        if source.expected == "daily" or day.weekday() < 5
+    ]
+    without = {source.feed for source in sources} - {str(row["feed"]) for row in due}
+    verdicts = [
+        Verdict("arrival", feed, "warn", True, message="no delivery is expected by cx.toml") for feed in sorted(without)
+    ]
+    if due:
+        verdicts += judge(pd.DataFrame(due), "feed", arrival_checks(), "expectation")[0]
+    return verdicts
+
+
+def reset_feeds(con: duckdb.DuckDBPyConnection, feeds: list[str]) -> None:
+    """Forget everything loaded of these feeds, so that every delivery still in the landing folder is loaded anew.
+
+    One transaction with the ledger: a run that dies afterwards finds them all pending.
+    """
+    with tx(con):
+        for feed in feeds:
+            con.execute(f"truncate raw.{ident(feed)}")
+        con.execute("delete from ops.quarantine where feed in (select unnest($1))", [feeds])
+        con.execute("delete from ops.deliveries where status = 'replaced' and feed in (select unnest($1))", [feeds])
+        con.execute("update ops.deliveries set status = 'pending' where feed in (select unnest($1))", [feeds])
+
+
+def load_feed(
+    con: duckdb.DuckDBPyConnection, settings: Settings, feed: str, run_id: str, progress: Progress = lambda _: None
+) -> Loaded:
+    """Load every pending delivery of the feed.
+
+    A delivery is loaded whole or refused whole. Refusing leaves the feed at its last good state: an earlier version of
+    the delivery stays loaded. Bad rows of an accepted delivery go to quarantine with all their reasons.
+    """
+    contract = load_contracts()[feed]
+    loaded = Loaded(feed)
+    pending = _pending(con, settings, feed)
+    if not pending:
+        loaded.verdicts = [Verdict(gate, feed, "hold", True, message="nothing was delivered") for gate in (READABLE, ROW_RULES)]
+        return loaded
+    progress(f"{feed}: reading {len(pending)} deliveries")
+    _make_incoming(con, contract)
+    rejects: dict[str, list[Reject]] = {}
+    problems: dict[str, str] = {file.delivery: reason for file, reason in pending if reason}
+    readable: dict[tuple[int, tuple[str, ...] | None], list[tuple[LandingFile, FileFacts]]] = defaultdict(list)
+    sources = settings.config.feed
+    content: dict[str, str] = {}
+    for file, reason in pending:
+        if reason:
+            continue
+        try:
+            known = readers.facts(file)
+        except (FileRefused, OSError) as error:
+            problems[file.delivery] = str(error)
+            continue
+        content[file.delivery] = known.content_hash
+        readable[sources.index(file.source), known.header].append((file, known))
+    repeats = _repeats(con, contract, content, {file.delivery for file, _ in pending})
+    with tempfile.TemporaryDirectory() as scratch:
+        for (index, header), group in readable.items():
+            files = [(file, known) for file, known in group if file.delivery not in repeats]
+            missing = _missing_columns(contract, sources[index], header)
+            if missing:
+                problems |= {file.delivery: f"{file.relative}: line 1: {missing}" for file, _ in files}
+            elif files:
+                _read_group(con, settings, contract, files, Path(scratch), rejects, problems)
+    profile = _profile(con, contract, [file for file, _ in pending], rejects, problems, repeats)
+    loaded.verdicts, failed = judge(profile, "feed", delivery_checks(), "delivery")
+    refused = failed[READABLE] | failed[ROW_RULES]
+    _write(con, contract, profile, refused, rejects, repeats, run_id)
+    for row in profile.to_dict("records"):
+        bad = row["delivery"] in refused
+        loaded.refused += bad
+        loaded.accepted += not bad
+        loaded.rows_read += row["rows_read"]
+        loaded.rows_quarantined += 0 if bad else row["rows_bad"]
+    loaded.rows_accepted = loaded.rows_read - loaded.rows_quarantined - int(
+        profile.loc[profile["delivery"].isin(refused), "rows_read"].sum()
+    )
+    _write_quarantine_files(con, settings, feed, run_id)
+    con.execute("drop table incoming")
+    return loaded
+
+
+def _pending(con: duckdb.DuckDBPyConnection, settings: Settings, feed: str) -> list[tuple[LandingFile, str | None]]:
+    """Pending deliveries with what is already known to be wrong with them."""
+    files = {
+        file.delivery: file
+        for source in settings.config.sources_of({feed})
+        for file in readers.discover(settings, source)
+    }
+    rows = con.execute(
+        "select delivery, delivery_day, file, reason from ops.deliveries where feed = ? and status = 'pending' "
+        "order by delivery_day, file",
+        [feed],
+    ).fetchall()
+    pending: list[tuple[LandingFile, str | None]] = []
+    for delivery, _, relative, reason in rows:
+        if delivery in files:
+            pending.append((files[delivery], reason))
+        else:
+            con.execute(
+                "update ops.deliveries set status = 'vanished', reason = ? where delivery = ? and status = 'pending'",
+                [f"{relative}: is no longer in the landing folder or no longer matches cx.toml", delivery],
+            )
+    return pending
+
+
+def _make_incoming(con: duckdb.DuckDBPyConnection, contract: Contract) -> None:
+    columns = [f"{ident(column.name)} {RAW_TYPES[column.logicalType]}" for column in contract.properties]
+    columns += [f"{ident(name)} {kind}" for name, kind in LINEAGE_COLUMNS.items()]
+    columns += ["_reasons varchar[]", "_raw_text varchar"]
+    con.execute(f"create or replace temp table incoming ({', '.join(columns)})")
+
+
+def _missing_columns(contract: Contract, source: FeedSource, header: tuple[str, ...] | None) -> str | None:
+    """What a header lacks for the contract, as a sentence; None where it is complete. NDJSON has no header."""
+    if header is None:
+        return None
+    for name, mapped in source.columns.items():
+        if isinstance(mapped, str) and mapped not in header:
+            return (
+                f"column {mapped!r} (for {name}) is not in the header {list(header)}. "
+                "If the export renamed it, change [feed.columns] in cx.toml."
+            )
+    for column in contract.properties:
+        if column.required and not {column.name} & {*header, *source.columns, *source.constants}:
+            return (
+                f"nothing provides the required column {column.name!r}; the header is {list(header)}. "
+                "Map it under [feed.columns] or set it under [feed.constants] in cx.toml."
+            )
+    return None
+
+
+def _text_expression(source: FeedSource, name: str, header: tuple[str, ...] | None) -> str | None:
+    """SQL for the trimmed text of a canonical column, NULL where missing; None where the source does not have it."""
+    mapped = source.columns.get(name, name if header is None or name in header else None)
+    if name in source.constants and name not in source.columns:
+        return literal(str(source.constants[name]))
+    if mapped is None:
+        return None
+    if isinstance(mapped, Expression):
+        text = f"cast(({mapped.expr}) as varchar)"
+    elif header is None:
+        text = f"json_extract_string(_json, {literal('$.' + ident(mapped))})"
+    else:
+        text = ident(mapped)
+    missing = ", ".join(literal(word) for word in dict.fromkeys((*source.missing, "")))
+    return f"case when trim({text}) not in ({missing}) then trim({text}) end"
+
+
+def _read_group(
+    con: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    contract: Contract,
+    files: list[tuple[LandingFile, FileFacts]],
+    scratch: Path,
+    rejects: dict[str, list[Reject]],
+    problems: dict[str, str],
+) -> None:
+    """Read the files of one source and header, type their rows, and add them to `incoming`."""
+    source, header = files[0][0].source, files[0][1].header
+    rows = readers.read(con, files, scratch, "incoming_text")
+    by_path = {file.path: file for file, _ in files}
+    rejects |= {by_path[path].delivery: found for path, found in rows.rejects.items()}
+    problems |= {by_path[path].delivery: reason for path, reason in rows.refused.items()}
+    con.execute(
+        "create or replace temp table incoming_files as select unnest($1) as _path, unnest($2) as _delivery, "
+        "cast(unnest($3) as date) as _delivery_day, unnest($4) as _file, unnest($5) as _content_hash",
+        [
+            [str(file.path) for file, _ in files],
+            [file.delivery for file, _ in files],
+            [file.delivery_day for file, _ in files],
+            [file.relative for file, _ in files],
+            [known.content_hash for _, known in files],
+        ],
+    )
+    business = settings.config.business
+    dialect = Dialect(source.timezone or business.timezone, source.datetime_format, source.decimal)
+    texts, casts = [], []
+    for column in contract.properties:
+        text = _text_expression(source, column.name, header) or "cast(null as varchar)"
+        texts.append(f"{text} as {ident('_text_' + column.name)}")
+        typed = cast(column, ident("_text_" + column.name), dialect)
+        casts.append(f"{typed} as {ident(column.name)}")
+        if column.logicalType != "string":
+            casts.append(ident("_text_" + column.name))
+    reasons = reasons_expression(contract, dialect, {"reporting_currency": business.reporting_currency})
+    names = ", ".join(ident(column.name) for column in contract.properties)
+    raw = "_json" if header is None else "to_json({" + ", ".join(f"{literal(c)}: {ident(c)}" for c in header) + "})"
+    con.execute(f"""
+        insert into incoming
+        with source as (
+            select t.*, f._delivery, f._delivery_day, f._file, f._content_hash
+            from incoming_text t join incoming_files f using (_path)
+        ),
+        texts as (
+            select {", ".join(texts)}, _delivery, _delivery_day, _file, _line, _content_hash, _path from source
+        ),
+        typed as (
+            select {", ".join(casts)}, _delivery, _delivery_day, _file, _line, _content_hash from texts
+        )
+        select
+            {names}, {key_expression(contract)} as _key, _delivery, _delivery_day, _file, _line, _content_hash,
+            cast(current_timestamp as timestamp) as _ingested_at, {reasons} as _reasons, cast(null as varchar) as _raw_text
+        from typed
+    """)
+    con.execute(f"""
+        update incoming set _raw_text = b.raw_text
+        from (
+            select f._delivery, t._line, cast({raw} as varchar) as raw_text
+            from incoming_text t join incoming_files f using (_path)
+            where (f._delivery, t._line) in (select (_delivery, _line) from incoming where _reasons is not null)
+        ) b
+        where incoming._delivery = b._delivery and incoming._line = b._line and incoming._reasons is not null
+    """)
+    con.execute("drop table incoming_text")
+    con.execute("drop table incoming_files")
+
+
+def _repeats(
+    con: duckdb.DuckDBPyConnection, contract: Contract, content: dict[str, str], pending: set[str]
+) -> dict[str, str]:
+    """Deliveries whose content is already there under another name, with that name. Files of no rows never repeat.
+
+    A snapshot that equals yesterday's is news (nothing changed), not a repeat.
+    """
+    if contract.delivery == "snapshot":
+        return {}
+    loaded = con.execute(
+        "select content_hash, min(delivery) from ops.deliveries "
+        "where feed = ? and status = 'accepted' and rows_read > 0 and delivery not in (select unnest($2)) group by 1",
+        [contract.id, list(pending)],
+    ).fetchall()
+    first = dict(loaded)
+    repeats: dict[str, str] = {}
+    sizes: dict[str, int] = defaultdict(int)
+    for digest in content.values():
+        sizes[digest] += 1
+    for delivery, digest in content.items():
+        if digest in first:
+            repeats[delivery] = first[digest]
+        elif sizes[digest] > 1:
+            first[digest] = delivery
+    return repeats
+
+
+def _profile(
+    con: duckdb.DuckDBPyConnection,
+    contract: Contract,
+    files: list[LandingFile],
+    rejects: dict[str, list[Reject]],
+    problems: dict[str, str],
+    repeats: dict[str, str],
+) -> Any:
+    """One row per pending delivery, as `data_quality.suites.delivery` describes it (a pandas DataFrame)."""
+    import pandas as pd
+
+    counts = {
+        delivery: (rows, bad)
+        for delivery, rows, bad in con.execute(
+            "select _delivery, count(*), count(_reasons) from incoming group by _delivery"
+        ).fetchall()
+    }
+    profile = pd.DataFrame(
+        {
+            "feed": contract.id,
+            "delivery": [file.delivery for file in files],
+            "day": [file.delivery_day for file in files],
+            "problem": [problems.get(file.delivery, "") for file in files],
+            "problems": [int(file.delivery in problems) for file in files],
+            "rows_read": [
+                counts.get(file.delivery, (0, 0))[0] + len(rejects.get(file.delivery, [])) for file in files
+            ],
+            "rows_bad": [
+                counts.get(file.delivery, (0, 0))[1] + len(rejects.get(file.delivery, [])) for file in files
+            ],
+            "repeats": [int(file.delivery in repeats) for file in files],
+        }
+    )
+    profile["bad_share"] = (profile["rows_bad"] / profile["rows_read"].where(profile["rows_read"] > 0)).fillna(0.0)
+    # A single bad row never refuses a small file: quarantine exists for it.
+    profile["bad_limit"] = contract.limits.quarantineShare
+    profile.loc[profile["rows_bad"] <= 1, "bad_limit"] = 1.0
+    con.register("profile_days", profile.groupby("day", as_index=False)["rows_read"].sum())
+    low, high = contract.limits.volumeRatio
+    usual = con.execute(
+        """
+        with volumes as (
+            select delivery_day as day, sum(rows_read) as n from ops.deliveries
+            where feed = $1 and status = 'accepted' and delivery_day not in (select cast(day as date) from profile_days)
+            group by 1
+            union all select cast(day as date), rows_read from profile_days
+        ),
+        history as (
+            -- the last 8 same weekdays before each day; fewer than 4 say nothing
+            select day, n, median(n) over same_weekdays as usual, count(*) over same_weekdays as days_known
+            from volumes
+            window same_weekdays as (partition by isodow(day) order by day rows between 8 preceding and 1 preceding)
+        )
+        select day, n, usual, days_known from history where day in (select cast(day as date) from profile_days)
+        """,
+        [contract.id],
+    ).fetchall()
+    con.unregister("profile_days")
+    by_day = {day: (float(n), usual if days_known >= 4 and usual > 0 else None) for day, n, usual, days_known in usual}
+    profile["volume"] = [by_day[day][0] for day in profile["day"]]
+    profile["volume_low"] = [low * by_day[day][1] if by_day[day][1] else 0.0 for day in profile["day"]]
+    profile["volume_high"] = [high * by_day[day][1] if by_day[day][1] else 1e15 for day in profile["day"]]
+    return profile
+
+
+def _write(
+    con: duckdb.DuckDBPyConnection,
+    contract: Contract,
+    profile: Any,
+    refused: set[str],
+    rejects: dict[str, list[Reject]],
+    repeats: dict[str, str],
+    run_id: str,
+) -> None:
+    """Everything that loading a feed changes, in one transaction."""
+    feed = contract.id
+    columns = ", ".join(ident(name) for name in [*(column.name for column in contract.properties), *LINEAGE_COLUMNS])
+    accepted = [d for d in profile["delivery"] if d not in refused and d not in repeats]
+    days = dict(zip(profile["delivery"], profile["day"], strict=True))
+    # Staging logs what moves only once it exists: its first build reads everything anyway.
+    log_keys = table_exists(con, "staging", f"stg_{feed}")
+    with tx(con):
+        con.execute("create or replace temp table accepted as select unnest($1) as delivery", [accepted])
+        replaced = con.execute(
+            "select count(*) from ops.deliveries where feed = ? and status = 'accepted' "
+            "and delivery in (select delivery from accepted)",
+            [feed],
+        ).fetchone()
+        if log_keys and contract.delivery == "snapshot":
+            con.execute(f"insert into ops.changes select distinct 'raw', {literal(feed)}, _key, null from raw.{ident(feed)}")
+        if replaced and replaced[0]:
+            if log_keys:
+                con.execute(
+                    f"insert into ops.changes select distinct 'raw', {literal(feed)}, _key, null from raw.{ident(feed)} "
+                    "where _delivery in (select delivery from accepted)"
+                )
+            con.execute(f"delete from raw.{ident(feed)} where _delivery in (select delivery from accepted)")
+            con.execute("delete from ops.quarantine where delivery in (select delivery from accepted)")
+        good = "from incoming where _reasons is null and _delivery in (select delivery from accepted)"
+        con.execute(f"insert into raw.{ident(feed)} select {columns} {good}")
+        if log_keys:
+            con.execute(f"insert into ops.changes select distinct 'raw', {literal(feed)}, _key, null {good}")
+        con.execute(
+            f"insert into ops.quarantine select {literal(feed)}, _delivery, _delivery_day, _file, _line, _raw_text, _reasons, $1 "
+            "from incoming where _reasons is not null and _delivery in (select delivery from accepted)",
+            [run_id],
+        )
+        for delivery in accepted:
+            for reject in rejects.get(delivery, []):
+                con.execute(
+                    "insert into ops.quarantine values (?, ?, ?, ?, ?, ?, ?, ?)",
+                    [feed, delivery, days[delivery], delivery.split(":", 1)[1], reject.line, reject.raw_text,
+                     [reject.reason], run_id],
+                )  # fmt: skip
+        outcome = profile[["delivery", "rows_read", "rows_bad", "problem", "bad_share", "bad_limit"]].copy()
+        outcome["status"] = [
+            "refused" if d in refused else "repeated" if d in repeats else "accepted" for d in outcome["delivery"]
+        ]
+        outcome["reason"] = [
+            row.problem or (f"{row.bad_share:.1%} of its rows are bad, more than {row.bad_limit:.0%}" if row.delivery in refused
+            else f"same content as {repeats[row.delivery]}" if row.delivery in repeats else None)
+            for row in outcome.itertuples()
+        ]  # fmt: skip
+        con.register("outcome", outcome)
+        con.execute(
+            "update ops.deliveries d set status = 'replaced' from outcome o "
+            "where d.delivery = o.delivery and d.status = 'accepted' and o.status = 'accepted'"
+        )
+        con.execute(
+            "update ops.deliveries d set status = o.status, rows_read = o.rows_read, reason = o.reason, "
+            "rows_quarantined = case when o.status = 'accepted' then o.rows_bad else 0 end, "
+            "rows_accepted = case when o.status = 'accepted' then o.rows_read - o.rows_bad else 0 end "
+            "from outcome o where d.delivery = o.delivery and d.status = 'pending'"
+        )
+        con.unregister("outcome")
+        con.execute("drop table accepted")
+
+
+def _write_quarantine_files(con: duckdb.DuckDBPyConnection, settings: Settings, feed: str, run_id: str) -> None:
+    """A readable copy of this run's quarantined rows and refused files, one NDJSON file a feed and run."""
+    rows = con.execute(
+        "select file, line, raw_text, reasons from ops.quarantine where feed = $1 and run_id = $2 "
+        "union all select file, null, null, [reason] from ops.deliveries "
+        "where feed = $1 and run_id = $2 and status = 'refused' order by 1, 2",
+        [feed, run_id],
+    ).fetchall()
+    if rows:
+        path = settings.quarantine / f"{run_id}.{feed}.ndjson"
+        with path.open("w", encoding="utf-8") as handle:
+            for file, line, raw_text, reasons in rows:
+                handle.write(json.dumps({"file": file, "line": line, "reasons": reasons, "raw": raw_text}) + "\n")

@@ -1,0 +1,109 @@
+"""The working database: connections, transactions, the `ops` and `raw` schemas.
+
+Belongs here: how the warehouse is opened and which bookkeeping tables it has. Does not: reading files (`readers`),
+loading (`ingest`), or anything that readers of a release see (`release`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from data_quality.contract import load_contracts
+from data_quality.rules import exclusion_expression, ident, literal, raw_table_ddl
+
+if TYPE_CHECKING:
+    from orchestration.settings import Business, Settings
+
+OPS_DDL = """
+create schema if not exists raw;
+create schema if not exists ops;
+-- one row per file and content that was ever seen as a delivery
+create table if not exists ops.deliveries (
+    delivery varchar, feed varchar, domain varchar, delivery_day date, file varchar, bytes bigint, mtime_ns bigint,
+    content_hash varchar, status varchar, rows_read bigint, rows_accepted bigint, rows_quarantined bigint,
+    reason varchar, run_id varchar, taken_at timestamp);
+create table if not exists ops.quarantine (
+    feed varchar, delivery varchar, delivery_day date, file varchar, line bigint, raw_text varchar, reasons varchar[],
+    run_id varchar);
+-- what moved since the last publication: a key of an entity, and the event day it had or has
+create table if not exists ops.changes (model varchar, entity varchar, key varchar, day date);
+-- the days of each mart that a run rebuilds; they stay until they are published
+create table if not exists ops.affected (mart varchar, day date);
+create table if not exists ops.verdicts (
+    run_id varchar, gate varchar, subject varchar, severity varchar, passed boolean, figure varchar, bound varchar,
+    message varchar, sample varchar, judged_at timestamp);
+create table if not exists ops.releases (release varchar, run_id varchar, data_through date, published_at timestamp);
+-- one row: the last complete day, the one of the newest release, and what code and configuration built the marts
+create table if not exists ops.clock (data_through date, published_through date, fingerprint varchar);
+"""
+
+
+@contextmanager
+def connect(settings: Settings, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection to the warehouse, closed on leaving: an open one would hold the file's lock against dbt."""
+    con = duckdb.connect(str(settings.warehouse), read_only=read_only)
+    try:
+        con.execute("set TimeZone = 'UTC'")
+        yield con
+    finally:
+        con.close()
+
+
+@contextmanager
+def tx(con: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
+    """One transaction: commit on leaving, roll back and re-raise on any exception.
+
+    After an error inside a transaction DuckDB's COMMIT returns normally although it has rolled back, so nothing but
+    this context manager commits.
+    """
+    con.execute("begin")
+    try:
+        yield con
+    except BaseException:
+        con.execute("rollback")
+        raise
+    con.execute("commit")
+
+
+def prepare(con: duckdb.DuckDBPyConnection, business: Business) -> None:
+    """Create what is missing in `ops` and `raw`, and write the configured values that SQL reads."""
+    with tx(con):
+        con.execute(OPS_DDL)
+        for contract in load_contracts().values():
+            con.execute(raw_table_ddl(contract))
+        values = business.model_dump()
+        columns = ", ".join(f"{literal(value)} as {ident(name)}" for name, value in values.items())
+        con.execute(f"create or replace table ops.settings as select {columns}")
+        con.execute("insert into ops.clock select null, null, null where not exists (from ops.clock)")
+
+
+def table_exists(con: duckdb.DuckDBPyConnection, schema: str, name: str) -> bool:
+    """Whether the warehouse has the table."""
+    row = con.execute(
+        "select 1 from duckdb_tables() where schema_name = ? and table_name = ?", [schema, name]
+    ).fetchone()
+    return row is not None
+
+
+def data_through(con: duckdb.DuckDBPyConnection) -> date | None:
+    """The last complete day the marts may hold; None before the first run."""
+    row = con.execute("select data_through from ops.clock").fetchone()
+    return row[0] if row else None
+
+
+def advance_clock(con: duckdb.DuckDBPyConnection, last_day: date) -> None:
+    """A run that takes deliveries up to `last_day` completes that day; the clock never goes back."""
+    con.execute("update ops.clock set data_through = greatest(coalesce(data_through, $1), $1)", [last_day])
+
+
+def excluded_counts(con: duckdb.DuckDBPyConnection, feed: str) -> list[tuple[str, int]]:
+    """Rows of the raw feed by exclusion, computed from the contract and not from staging."""
+    contract = load_contracts()[feed]
+    return con.execute(
+        f"select {exclusion_expression(contract)} as reason, count(*) from raw.{ident(feed)} group by reason"
+    ).fetchall()
