@@ -22,6 +22,8 @@ RAW_TYPES = {
 # Every raw row remembers where it came from, in this order, after the contract's columns.
 LINEAGE_COLUMNS = {
     "_key": "VARCHAR",
+    "_version": "TIMESTAMP",
+    "_exclusion": "VARCHAR",
     "_delivery": "VARCHAR",
     "_delivery_day": "DATE",
     "_file": "VARCHAR",
@@ -158,6 +160,11 @@ def reasons_expression(contract: Contract, dialect: Dialect, parameters: dict[st
     anything = " or ".join(condition for condition, _ in failures)
     listed = ", ".join(f"case when {condition} then {reason} end" for condition, reason in failures)
     return f"case when {anything} then list_filter([{listed}], lambda r: r is not null) end"
+
+
+def version_expression(contract: Contract) -> str:
+    """SQL: the instant that orders versions of one key; NULL where only the delivery does."""
+    return ident(contract.versionColumn) if contract.versionColumn else "cast(null as timestamp)"
 
 
 def exclusion_expression(contract: Contract) -> str:

@@ -79,6 +79,7 @@ class FeedSource(BaseModel):
     timezone: str | None = None
     datetime_format: str | None = None
     missing: tuple[str, ...] = ("",)
+    delivery: Literal["append", "delta", "snapshot"] | None = None
     expected: Literal["daily", "weekdays"] | None = None
     columns: dict[str, str | Expression] = Field(default_factory=dict)
     constants: dict[str, str | int | float | bool] = Field(default_factory=dict)

@@ -26,10 +26,12 @@ from data_quality.rules import (
     RAW_TYPES,
     Dialect,
     cast,
+    exclusion_expression,
     ident,
     key_expression,
     literal,
     reasons_expression,
+    version_expression,
 )
 from data_quality.suites.delivery import READABLE, ROW_RULES, arrival_checks, delivery_checks
 from data_quality.suites.judge import judge
@@ -354,7 +356,8 @@ def _read_group(
             select {", ".join(casts)}, _delivery, _delivery_day, _file, _line, _content_hash from texts
         )
         select
-            {names}, {key_expression(contract)} as _key, _delivery, _delivery_day, _file, _line, _content_hash,
+            {names}, {key_expression(contract)} as _key, {version_expression(contract)} as _version,
+            {exclusion_expression(contract)} as _exclusion, _delivery, _delivery_day, _file, _line, _content_hash,
             cast(current_timestamp as timestamp) as _ingested_at, {reasons} as _reasons, cast(null as varchar) as _raw_text
         from typed
     """)
@@ -378,7 +381,7 @@ def _repeats(
 
     A snapshot that equals yesterday's is news (nothing changed), not a repeat.
     """
-    if contract.delivery == "snapshot":
+    if _is_snapshot(con, contract.id):
         return {}
     loaded = con.execute(
         "select content_hash, min(delivery) from ops.deliveries "
@@ -396,6 +399,10 @@ def _repeats(
         elif sizes[digest] > 1:
             first[digest] = delivery
     return repeats
+
+
+def _is_snapshot(con: duckdb.DuckDBPyConnection, feed: str) -> bool:
+    return con.execute("from ops.feeds where feed = ? and delivery = 'snapshot'", [feed]).fetchone() is not None
 
 
 def _profile(
@@ -486,7 +493,7 @@ def _write(
             "and delivery in (select delivery from accepted)",
             [feed],
         ).fetchone()
-        if log_keys and contract.delivery == "snapshot":
+        if log_keys and _is_snapshot(con, feed):
             con.execute(f"insert into ops.changes select distinct 'raw', {literal(feed)}, _key, null from raw.{ident(feed)}")
         if replaced and replaced[0]:
             if log_keys:

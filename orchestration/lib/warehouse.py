@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from data_quality.contract import load_contracts
-from data_quality.rules import exclusion_expression, ident, literal, raw_table_ddl
+from data_quality.rules import ident, literal, raw_table_ddl
 
 if TYPE_CHECKING:
-    from orchestration.settings import Business, Settings
+    from orchestration.settings import CxConfig, Settings
 
 OPS_DDL = """
 create schema if not exists raw;
@@ -70,13 +70,19 @@ def tx(con: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
     con.execute("commit")
 
 
-def prepare(con: duckdb.DuckDBPyConnection, business: Business) -> None:
+def prepare(con: duckdb.DuckDBPyConnection, config: CxConfig) -> None:
     """Create what is missing in `ops` and `raw`, and write the configured values that SQL reads."""
     with tx(con):
         con.execute(OPS_DDL)
         for contract in load_contracts().values():
             con.execute(raw_table_ddl(contract))
-        values = business.model_dump()
+        deliveries = {feed: contract.delivery for feed, contract in load_contracts().items()}
+        deliveries |= {source.feed: source.delivery for source in config.feed if source.delivery}
+        con.execute(
+            "create or replace table ops.feeds as select unnest($1) as feed, unnest($2) as delivery, unnest($3) as is_on",
+            [[*deliveries], [*deliveries.values()], [any(s.feed == feed for s in config.feed) for feed in deliveries]],
+        )
+        values = config.business.model_dump()
         columns = ", ".join(f"{literal(value)} as {ident(name)}" for name, value in values.items())
         con.execute(f"create or replace table ops.settings as select {columns}")
         con.execute("insert into ops.clock select null, null, null where not exists (from ops.clock)")
@@ -99,11 +105,3 @@ def data_through(con: duckdb.DuckDBPyConnection) -> date | None:
 def advance_clock(con: duckdb.DuckDBPyConnection, last_day: date) -> None:
     """A run that takes deliveries up to `last_day` completes that day; the clock never goes back."""
     con.execute("update ops.clock set data_through = greatest(coalesce(data_through, $1), $1)", [last_day])
-
-
-def excluded_counts(con: duckdb.DuckDBPyConnection, feed: str) -> list[tuple[str, int]]:
-    """Rows of the raw feed by exclusion, computed from the contract and not from staging."""
-    contract = load_contracts()[feed]
-    return con.execute(
-        f"select {exclusion_expression(contract)} as reason, count(*) from raw.{ident(feed)} group by reason"
-    ).fetchall()

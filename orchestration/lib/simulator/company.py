@@ -243,6 +243,9 @@ SPOILS: dict[str, list[tuple[str, str | None, str]]] = {
 }
 MIN_ROWS_FOR_BAD = 40
 
+Step = tuple[str, OrderLine | None]
+Course = list[tuple[str, datetime]]
+
 CURRENCY = "EUR"
 PLANS = {"basic": 990, "plus": 1990, "premium": 3990}
 COUNTRIES = ("NL", "NL", "NL", "NL", "BE", "BE", "DE", "DE", "FR")
@@ -365,7 +368,7 @@ class _Issue(NamedTuple):
 
 
 class _Maker:
-    """Builds a Company; one method per subject, each with its own random stream, so that they do not disturb each other."""
+    """Builds a Company; one method per subject, one random stream per method: they do not disturb others."""
 
     def __init__(self, customers: int, days: int, start: date, seed: int, timezone: str) -> None:
         self.customers, self.days, self.seed, self.timezone = customers, days, seed, timezone
@@ -586,9 +589,8 @@ class _Maker:
         for line in lines:
             self.post("order_lines", line, delivered)
         if goods and rng.random() < 0.006 and delivered + 1 < self.days:
-            corrected = goods[0]._replace(
-                quantity=goods[0].quantity + 1, updated_at=self.clock.local(delivered + 1, rng.randrange(28_800, 64_800))
-            )
+            updated = self.clock.local(delivered + 1, rng.randrange(8 * 3600, 18 * 3600))
+            corrected = goods[0]._replace(quantity=goods[0].quantity + 1, updated_at=updated)
             self.post("order_lines", corrected, delivered + 1)
 
         back = sum(-line.quantity * line.unit_price for line in lines if line.is_return)
@@ -637,7 +639,8 @@ class _Maker:
             left -= amount
             refunded_at = self.shop_time(rng, self.clock.index(at) + wait)
             if self.clock.index(refunded_at) < self.days:
-                row = Refund(self.number("R"), order_id, refunded_at, amount, rng.choice(("damaged", "too_late", "size")))
+                reason = rng.choice(("damaged", "too_late", "size"))
+                row = Refund(self.number("R"), order_id, refunded_at, amount, reason)
                 self.post_event(rng, "refunds", row, refunded_at, not_before)
             if left <= 0:
                 return
@@ -662,7 +665,7 @@ class _Maker:
         else:
             gap = rng.randint(7 * DAY + 60, 10 * DAY)
         last = ordered_at - timedelta(seconds=gap)
-        steps: list[tuple[str, OrderLine | None]] = [("add", line) for line in lines]
+        steps: list[Step] = [("add", line) for line in lines]
         if rng.random() < 0.12:
             steps += [("add", lines[0]), ("remove", lines[0])]
         if rng.random() < 0.9:
@@ -682,7 +685,7 @@ class _Maker:
             OrderLine("", "", sku, name, rng.choices((1, 2), (5, 1))[0], price, 0, cost, False, False, datetime.min)
             for sku, name, price, cost in rng.choices(self.products, k=1 + min(_poisson(rng, 0.6), 4))
         ]
-        steps: list[tuple[str, OrderLine | None]] = [("add", line) for line in lines]
+        steps: list[Step] = [("add", line) for line in lines]
         pick = rng.random()
         if pick < 0.06:
             steps.append(("empty", None))
@@ -695,7 +698,7 @@ class _Maker:
         self.make_cart(rng, self.shop_time(rng, day), who, person, steps)
 
     def make_cart(
-        self, rng: random.Random, last: datetime, who: str, person: str | None, steps: list[tuple[str, OrderLine | None]]
+        self, rng: random.Random, last: datetime, who: str, person: str | None, steps: list[Step]
     ) -> str | None:
         """Post the events of a cart, the last one at `last`."""
         moments = [last]
@@ -786,9 +789,8 @@ class _Maker:
                 at = self.contact_time(rng, self.clock.index(contact.started_at) + rng.randint(1, 12))
             if self.clock.index(at) >= self.days:
                 return
-            follow_up = self.make_contact(
-                rng, at, person, rng.choice((channel, "phone")), topic, case_id if rng.random() < 0.8 else None, "handled"
-            )
+            same_case = case_id if rng.random() < 0.8 else None
+            follow_up = self.make_contact(rng, at, person, rng.choice((channel, "phone")), topic, same_case, "handled")
             if follow_up is None:
                 return
             contact = follow_up
@@ -822,11 +824,12 @@ class _Maker:
         self.post("contacts", contact, day, _lag(rng, 0.01))
         if outcome == "handled" and channel != "email" and not spam and rng.random() < 0.12:
             leg = contact._replace(
-                contact_id=self.number("T"), root_contact_id=contact_id, previous_contact_id=contact_id, queue="second_line",
-                agent_id=f"A{rng.randint(25, 32)}", started_at=ended, answered_at=ended + timedelta(seconds=15),
-                ended_at=ended + timedelta(seconds=15 + rng.randint(30, 300)), wait_seconds=15, topic=topic,
+                contact_id=self.number("T"), root_contact_id=contact_id, previous_contact_id=contact_id,
+                queue="second_line", agent_id=f"A{rng.randint(25, 32)}", wait_seconds=15, started_at=ended,
+                answered_at=ended + timedelta(seconds=15), ended_at=ended + timedelta(seconds=rng.randint(45, 315)),
             )  # fmt: skip
-            self.post("contacts", leg._replace(updated_at=leg.ended_at), day)
+            if self.clock.index(ended) < self.days:
+                self.post("contacts", leg._replace(updated_at=leg.ended_at), self.clock.index(ended))
         if topic and not spam and rng.random() < 0.02 and day + 1 < self.days:
             # An agent corrects the topic on the next day: the mart's row moves.
             fixed = contact._replace(
@@ -845,7 +848,8 @@ class _Maker:
     def make_spam(self, rng: random.Random, day: int) -> None:
         """A spam mail, every other one with a case."""
         case_id = self.number("K") if rng.random() < 0.5 else None
-        contact = self.make_contact(rng, self.contact_time(rng, day), None, "email", None, case_id, "handled", spam=True)
+        at = self.contact_time(rng, day)
+        contact = self.make_contact(rng, at, None, "email", None, case_id, "handled", spam=True)
         if case_id and contact:
             closed = self.clock.office(contact.ended_at + timedelta(hours=2))
             self.post_case(rng, case_id, contact, [("opened", contact.started_at), ("closed", closed)], True, True)
@@ -857,7 +861,7 @@ class _Maker:
         course = [("opened", opened), ("assigned", at)]
         by_phone = first.channel != "email" and rng.random() < 0.5
         if not by_phone:
-            at = office(at + timedelta(minutes=rng.lognormvariate(4.5, 1.0)))
+            at = office(at + _span(rng.lognormvariate(4.5, 1.0)))
             course.append(("replied", at))
         if rng.random() < 0.17:
             at = office(at + timedelta(minutes=rng.randint(10, 900)))
@@ -865,11 +869,11 @@ class _Maker:
         fate = rng.choices(("resolved", "closed", "nothing"), (88, 5, 7))[0]
         while fate == "resolved":
             quick = by_phone and len(course) == 2
-            at = max(first.ended_at, at) if quick else office(at + timedelta(hours=rng.lognormvariate(2.6, 1.0)))
+            at = max(first.ended_at, at) if quick else office(at + _span(60 * rng.lognormvariate(2.6, 1.0)))
             course.append(("resolved", at))
             if rng.random() >= 0.10:
                 break
-            at = office(at + timedelta(hours=rng.uniform(2, 200)))
+            at = office(at + _span(60 * rng.uniform(2, 200)))
             if self.clock.index(at) < self.days and rng.random() < 0.7:
                 self.make_contact(rng, at, first.person_id, first.channel, first.topic, case_id, "handled")
             at += timedelta(minutes=2)
@@ -881,7 +885,7 @@ class _Maker:
         self.post_case(rng, case_id, first, course, False, rng.random() < 0.12)
 
     def post_case(
-        self, rng: random.Random, case_id: str, first: Contact, course: list[tuple[str, datetime]], spam: bool, mute: bool
+        self, rng: random.Random, case_id: str, first: Contact, course: Course, spam: bool, mute: bool
     ) -> None:
         """Deliver the events of a case, and its row as it stood at the end of each day on which something happened.
 
@@ -1018,7 +1022,8 @@ def _catalogue(rng: random.Random) -> list[tuple[str, str, int, int | None]]:
     for thing in things:
         for look in ("oak", "blue", "small", "XL"):
             price = rng.randrange(590, 8990, 100) + 5 * rng.randrange(2)
-            products.append((f"SKU-{len(products) + 1:03d}", f"{thing}, {look}", price, price * rng.randint(40, 65) // 100))
+            cost = price * rng.randint(40, 65) // 100
+            products.append((f"SKU-{len(products) + 1:03d}", f"{thing}, {look}", price, cost))
     rng.shuffle(products)
     for place, name in ((6, 'Candle set "Nordic"\n3 pieces'), (17, "Table linen\nwashed, 140 × 240")):
         products[place] = (products[place][0], name, *products[place][2:])
@@ -1036,6 +1041,11 @@ def _poisson(rng: random.Random, mean: float) -> int:
     while left > 0:
         count, left = count + 1, left - rng.expovariate(1)
     return count
+
+
+def _span(minutes: float) -> timedelta:
+    """A duration in whole seconds: exports do not carry fractions, so truth must not either."""
+    return timedelta(seconds=int(minutes * 60))
 
 
 def _visitor(who: str) -> str:

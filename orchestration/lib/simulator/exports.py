@@ -10,7 +10,7 @@ import io
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -113,7 +113,7 @@ class Layout:
 def _case(column: str, words: dict[str, str]) -> str:
     """SQL that turns the source's words into ours; an unknown word passes, so that the contract can name it."""
     branches = " ".join(f"when '{theirs.lower()}' then '{ours}'" for ours, theirs in words.items())
-    return f"case lower(\"{column}\") {branches} else lower(\"{column}\") end"
+    return f'case lower("{column}") {branches} else lower("{column}") end'
 
 
 _CHANNELS = {"phone": "Voice", "email": "E-mail", "chat": "Chat"}
@@ -156,8 +156,7 @@ LAYOUTS: dict[str, Layout] = {
             Column("updated_at", "updated_at", _zulu),
         ),
         constants=(("currency", CURRENCY),),
-        types=("VARCHAR", "VARCHAR", "VARCHAR", "DECIMAL(12,2)", "TIMESTAMPTZ", "TIMESTAMPTZ", "VARCHAR", "VARCHAR")
-        + ("TIMESTAMPTZ",),
+        types=(*("VARCHAR",) * 3, "DECIMAL(12,2)", *("TIMESTAMPTZ",) * 2, *("VARCHAR",) * 2, "TIMESTAMPTZ"),
     ),
     "survey_responses": Layout(
         "crm",
@@ -372,9 +371,11 @@ def _write_parquet(layout: Layout, files: list[tuple[Path, list[list[Cell]]]]) -
         dtype=object,
     )
     columns = ", ".join(f'"{name}"::{kind} as "{name}"' for name, kind in zip(names, layout.types, strict=True))
-    with duckdb.connect(config={"threads": 1, "TimeZone": "UTC"}) as connection:
+    with duckdb.connect(config={"threads": 1}) as connection:
         connection.register("delivered", table)
-        connection.execute(f"create table typed as select _day::int as _day, _row::int as _row, {columns} from delivered")
+        connection.execute(
+            f"create table typed as select _day::int as _day, _row::int as _row, {columns} from delivered"
+        )
         kept = ", ".join(f'"{name}"' for name in names)
         for day, (path, _) in enumerate(files):
             target = str(path).replace("'", "''")
@@ -418,4 +419,4 @@ def config(company: Company) -> str:
     return "\n".join(parts) + "\n"
 
 
-__all__ = ["LAYOUTS", "UTC", "Column", "Layout", "cells", "config", "file_name", "line_of", "write_exports"]
+__all__ = ["LAYOUTS", "Column", "Layout", "cells", "config", "file_name", "line_of", "write_exports"]

@@ -1,0 +1,16 @@
+{#
+  The newest version of every key of a raw feed: by version column, then delivery, then line. A snapshot feed keeps only
+  the keys of its newest delivery day. Only keys that changed are read in an increment.
+#}
+{% macro newest_version(feed) -%}
+  select *
+  from {{ source('raw', feed) }}
+  where {{ changed_filter('_key') }}
+    and (
+      '{{ feed }}' not in (select feed from {{ ops('feeds') }} where delivery = 'snapshot')
+      or _delivery_day = (select max(_delivery_day) from {{ source('raw', feed) }})
+    )
+  qualify row_number() over (
+    partition by _key order by _version desc nulls last, _delivery_day desc, _file desc, _line desc
+  ) = 1
+{%- endmacro %}

@@ -1,0 +1,46 @@
+-- grain: one row per cart: its last event, whether it still holds an item, and the first order that came of it
+{{ config(
+    unique_key='cart_id',
+    meta={
+      'changed_by': [['stg_cart_events', 'cart'], ['int_orders', 'cart']],
+      'logs': [{'entity': 'cart', 'key': 'cart_id', 'day': 'last_event_day'}]
+    }
+) }}
+
+with events as (
+  select
+    *,
+    max(case when event = 'empty' then occurred_at end) over (partition by cart_id) as emptied_at
+  from {{ ref('stg_cart_events') }}
+  where _exclusion is null and {{ changed_filter('cart_id') }}
+),
+
+carts as (
+  select
+    cart_id,
+    max(occurred_at) as last_event_at,
+    arg_max(device, (occurred_at, event_id)) filter (where device is not null) as device,
+    sum(case event when 'add' then coalesce(quantity, 1) when 'remove' then -coalesce(quantity, 1) else 0 end)
+      filter (where emptied_at is null or occurred_at > emptied_at) as items,
+    bool_or(event = 'checkout') as had_checkout
+  from events
+  group by cart_id
+),
+
+orders as (
+  select cart_id, min(ordered_at) as ordered_at
+  from {{ ref('int_orders') }}
+  where cart_id is not null and {{ changed_filter('cart_id') }}
+  group by cart_id
+)
+
+select
+  c.cart_id,
+  c.last_event_at,
+  {{ business_day('c.last_event_at') }} as last_event_day,
+  coalesce(c.device, 'unknown') as device,
+  coalesce(c.items, 0) > 0 as has_item,
+  c.had_checkout,
+  o.ordered_at
+from carts c
+left join orders o on c.cart_id = o.cart_id

@@ -1,0 +1,46 @@
+-- grain: one row per refund, and one per order and day on which lines took goods back
+{{ config(
+    unique_key='order_id',
+    meta={
+      'changed_by': [['stg_refunds', 'order'], ['stg_order_lines', 'order'], ['stg_orders', 'order']],
+      'logs': [
+        {'entity': 'order', 'key': 'order_id', 'day': 'refund_day'},
+        {'entity': 'person', 'key': 'person_id', 'day': 'refund_day'},
+      ]
+    }
+) }}
+
+with money_back as (
+  select 'refund ' || refund_id as refund_key, order_id, refund_day, amount as refund_amount, false as is_return
+  from {{ ref('stg_refunds') }}
+  where {{ changed_filter('order_id') }} and _exclusion is null
+
+  union all
+
+  select
+    'return ' || l.order_id || ' ' || cast(coalesce(l.line_day, h.order_day) as varchar),
+    l.order_id,
+    coalesce(l.line_day, h.order_day),
+    -sum(cast(l.quantity * l.unit_price as decimal(18, 4))),
+    true
+  from {{ ref('stg_order_lines') }} l
+  left join {{ ref('stg_orders') }} h on l.order_id = h.order_id
+  where l.is_return and l._exclusion is null and {{ changed_filter('l.order_id') }}
+  group by l.order_id, coalesce(l.line_day, h.order_day)
+)
+
+-- an order that does not count has no refunds either; a refund of an order nobody delivered counts, without its customer
+select
+  m.refund_key,
+  m.order_id,
+  o.person_id,
+  m.refund_day,
+  coalesce(o.country, 'unknown') as country,
+  coalesce(o.sales_channel, 'unknown') as sales_channel,
+  coalesce(o.currency, {{ setting('reporting_currency') }}) as currency,
+  m.is_return,
+  cast(m.refund_amount as decimal(18, 4)) as refund_amount
+from money_back m
+left join {{ ref('int_orders') }} o on m.order_id = o.order_id
+left join {{ ref('stg_orders') }} h on m.order_id = h.order_id
+where h._exclusion is null

@@ -1,0 +1,51 @@
+-- grain: one row per known person with an order, as of the last complete day
+{#
+  Rebuilt whole: the values of everybody move with the day (tenure, lifespan of the base). History is recomputed, not
+  stored: the same query over int_customer_days up to a day gives that day.
+#}
+{{ config(materialized='table', pre_hook="") }}
+
+with totals as (
+  select
+    person_id,
+    min(activity_day) filter (where orders > 0) as first_order_date,
+    max(activity_day) filter (where orders > 0) as last_order_date,
+    sum(orders) as orders,
+    sum(gross_amount) as gross_amount,
+    sum(discount_amount) as discount_amount,
+    sum(refund_amount) as refund_amount,
+    sum(gross_amount - discount_amount - refund_amount) as net_amount,
+    case when count(*) = count(cost_amount) then sum(gross_amount - discount_amount - refund_amount - cost_amount) end as margin_amount
+  from {{ ref('int_customer_days') }}
+  where activity_day <= {{ data_through() }}
+  group by person_id
+),
+
+lifespan as (
+  select
+    case when active_365d_ago > 0 then least(coalesce({{ ratio('active_365d_ago', 'lost_since_365d') }}, {{ setting('max_lifespan_years') }}), {{ setting('max_lifespan_years') }}) end as years
+  from {{ ref('clv_daily') }}
+  where metric_date = {{ data_through() }}
+)
+
+select
+  t.person_id,
+  {{ data_through() }} as as_of_date,
+  t.first_order_date,
+  t.last_order_date,
+  cast(t.orders as bigint) as orders,
+  cast(t.gross_amount as decimal(18, 4)) as gross_amount,
+  cast(t.discount_amount as decimal(18, 4)) as discount_amount,
+  cast(t.refund_amount as decimal(18, 4)) as refund_amount,
+  cast(t.net_amount as decimal(18, 4)) as net_amount,
+  cast(t.margin_amount as decimal(18, 4)) as margin_amount,
+  cast(t.net_amount as decimal(18, 4)) as clv_historic,
+  -- own average order value x own orders a year x lifespan of the base x margin share, from 12 months of history on
+  case when {{ data_through() }} >= t.first_order_date + {{ setting('min_history_days') }} then
+    {{ ratio('t.net_amount', 't.orders') }}
+    * {{ ratio('t.orders', '(' ~ data_through() ~ ' - t.first_order_date + 1) / 365.0') }}
+    * l.years * {{ setting('margin_share') }}
+  end as clv_simple
+from totals t
+left join lifespan l on true
+where t.orders > 0

@@ -1,0 +1,43 @@
+-- grain: one row per month of first activity and month since
+{#
+  Rebuilt whole: a late first order moves the size of its cohort, and with it every cell of that row. The scan is one
+  column of person-months; the table itself is months squared.
+#}
+{{ config(materialized='table', pre_hook="") }}
+
+with person_months as (
+  select distinct person_id, cast(date_trunc('month', activity_day) as date) as activity_month
+  from {{ ref('int_customer_days') }}
+  where is_activity and activity_day <= {{ data_through() }}
+),
+
+placed as (
+  select person_id, activity_month, min(activity_month) over (partition by person_id) as cohort_month
+  from person_months
+),
+
+active as (
+  select cohort_month, activity_month, count(*) as active from placed group by cohort_month, activity_month
+),
+
+cohorts as (
+  select cohort_month, active as customers from active where activity_month = cohort_month
+),
+
+cells as (
+  select
+    c.cohort_month, c.customers, cast(m as integer) as months_since,
+    cast(c.cohort_month + to_months(cast(m as integer)) as date) as activity_month
+  from cohorts c, unnest(generate_series(0, datediff('month', c.cohort_month, {{ data_through() }}))) as g(m)
+)
+
+select
+  c.cohort_month,
+  c.months_since,
+  c.customers,
+  coalesce(a.active, 0) as active,
+  {{ ratio('coalesce(a.active, 0)', 'c.customers') }} as retention_rate,
+  {{ is_final('last_day(c.activity_month)') }} as is_final,
+  {{ final_on('last_day(c.activity_month)') }} as final_on
+from cells c
+left join active a on c.cohort_month = a.cohort_month and c.activity_month = a.activity_month

@@ -1,0 +1,15 @@
+-- grain: one row per day, basis, period and plan
+{{ config(meta={
+    'matures_in': 'contract_grace_days',
+    'reach': [
+      {'model': 'int_customer_days', 'entity': 'person', 'before': 0, 'after': 'open'},
+      {'model': 'stg_subscriptions', 'entity': 'person', 'before': 0, 'after': 'open'},
+    ]
+}) }}
+
+select
+  metric_date, basis, period, plan, active_at_start, retained,
+  {{ ratio('retained', 'active_at_start') }} as retention_rate,
+  is_final, final_on
+from {{ ref('int_retention') }}
+where {{ affected_filter('metric_date') }}

@@ -1,0 +1,32 @@
+-- grain: one row per contact_id: its newest version, excluded rows flagged in _exclusion
+{{ config(meta={'changed_by': [['raw', 'contacts']], 'logs': [{'entity': 'contact', 'key': 'contact_id', 'day': 'contact_day'}]}) }}
+
+with newest as (
+  {{ newest_version('contacts') }}
+)
+
+select
+  contact_id,
+  case_id,
+  person_id,
+  channel,
+  direction,
+  topic,
+  queue,
+  agent_id,
+  started_at,
+  answered_at,
+  ended_at,
+  wait_seconds,
+  talk_seconds,
+  hold_seconds,
+  wrap_seconds,
+  outcome,
+  root_contact_id,
+  previous_contact_id,
+  updated_at,
+  {{ business_day('started_at') }} as contact_day,
+  cast(hour({{ business_time('started_at') }}) as integer) as contact_hour,
+  _key,
+  _exclusion
+from newest

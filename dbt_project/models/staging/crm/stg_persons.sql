@@ -1,0 +1,20 @@
+-- grain: one row per person_id: its newest version, excluded rows flagged in _exclusion
+{{ config(meta={'changed_by': [['raw', 'persons']], 'logs': [{'entity': 'person', 'key': 'person_id', 'day': 'null'}]}) }}
+
+with newest as (
+  {{ newest_version('persons') }}
+)
+
+select
+  person_id,
+  email,
+  phone,
+  name,
+  country,
+  timezone,
+  created_at,
+  merged_into_id,
+  updated_at,
+  _key,
+  _exclusion
+from newest
