@@ -191,6 +191,7 @@ def test_awkward_rows_occur(company: Company) -> None:
         if type(event) is FEEDS["cart_events"]
     ]
     assert {0, 1, 2, 3} <= set(late) <= {0, 1, 2, 3, 4}  # late, or late and again a day after
+    assert all(event.quantity is None or event.quantity > 0 for event in rows["cart_events"])
     assert {order.status for order in rows["orders"]} == {"paid", "pending", "cancelled"}
     assert len(rows["orders"]) > len({order.order_id for order in rows["orders"]})
     change = datetime(2025, 10, 26, 1, tzinfo=ZoneInfo("UTC"))

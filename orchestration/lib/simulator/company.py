@@ -563,7 +563,7 @@ class _Maker:
 
         cart_id = None
         if channel in ("web", "app") and not return_only and carts.random() < 0.9:
-            cart_id = self.make_ordered_cart(carts, at, who, person, goods or lines)
+            cart_id = self.make_ordered_cart(carts, at, who, person, [line for line in lines if not line.is_return])
         header = Order(
             order_id, person, _visitor(who), cart_id, at, "paid", CURRENCY, channel,
             None if rng.random() < 0.02 else country, discount, tax, shipping, is_test, at,

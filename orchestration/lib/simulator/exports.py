@@ -119,7 +119,6 @@ def _case(column: str, words: dict[str, str]) -> str:
 _CHANNELS = {"phone": "Voice", "email": "E-mail", "chat": "Chat"}
 _OUTCOMES = {"handled": "Handled", "abandoned": "Abandoned", "contained": "SelfServed"}
 _STATES = {"paid": "PAID", "pending": "PENDING", "cancelled": "CANCELED"}
-_CART_WORDS = {"add": "add_to_cart", "remove": "remove_from_cart", "empty": "clear_cart", "checkout": "begin_checkout"}
 _YES = "case \"{0}\" when 'Y' then 'true' when 'N' then 'false' end"
 
 
@@ -223,7 +222,7 @@ LAYOUTS: dict[str, Layout] = {
             Column("cart_id", "cart"),
             Column("person_id", "customer"),
             Column("visitor_id", "visitor"),
-            Column("event", "type", _words(_CART_WORDS), _case("type", _CART_WORDS)),
+            Column("event", "type"),
             Column("occurred_at", "ts", _zulu_ms),
             Column("product_id", "sku"),
             Column("quantity", "qty", _number),

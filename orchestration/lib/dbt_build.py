@@ -1,0 +1,112 @@
+"""Runs `dbt build` in this process and turns its results into verdicts.
+
+Belongs here: calling dbt, reading its results, sample rows of failed tests and bounds. Does not: deciding what may be
+published (`data_quality.verdict`), or any SQL of a metric.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+import duckdb
+
+from data_quality.verdict import Verdict
+from orchestration.lib.dbt_manifest import ManifestError, gate_of_test, marts, runner_manifest
+from orchestration.lib.warehouse import connect
+from orchestration.settings import DBT_PROJECT_DIR, Settings
+
+MODEL_GATE = "mart_contract"
+_SAMPLE_ROWS = 5
+
+
+@dataclass
+class Built:
+    """Outcome of one `dbt build`."""
+
+    models: dict[str, float] = field(default_factory=dict)
+    """Seconds by model that was built."""
+    verdicts: list[Verdict] = field(default_factory=list)
+
+
+def build(settings: Settings, models: set[str], full_refresh: bool) -> Built:
+    """Build the models in the warehouse and test them.
+
+    A test that touches a model outside the selection is not run; `gates.expected` knows which must have been.
+
+    Raises:
+        ManifestError: dbt could not run at all.
+    """
+    from dbt.cli.main import dbtRunner
+
+    os.environ["CX_WAREHOUSE"] = str(settings.warehouse)
+    arguments = [
+        "--quiet", "--no-write-json", "build",
+        "--project-dir", str(DBT_PROJECT_DIR), "--profiles-dir", str(DBT_PROJECT_DIR),
+        "--target-path", str(settings.home / "dbt"), "--log-path", str(settings.home / "dbt"), "--log-level-file", "none",
+        "--indirect-selection", "buildable", "--exclude-resource-type", "unit_test",
+        "--select", *sorted(models),
+    ]  # fmt: skip
+    if full_refresh:
+        arguments.append("--full-refresh")
+    outcome = dbtRunner(manifest=runner_manifest()).invoke(arguments)
+    if outcome.result is None:
+        raise ManifestError(f"dbt did not run: {outcome.exception}")
+    built = Built()
+    bounds = marts()
+    with connect(settings) as con:
+        for result in outcome.result.results:
+            node, status = result.node, str(result.status)
+            if node.resource_type == "model":
+                if status == "success":
+                    built.models[node.name] = result.execution_time
+                if node.name in bounds or status != "success":
+                    built.verdicts.append(_model_verdict(con, node, status, result.message or "", bounds))
+            elif node.resource_type == "test":
+                built.verdicts += _test_verdicts(con, node, status, result)
+    return built
+
+
+def _model_verdict(con: duckdb.DuckDBPyConnection, node: Any, status: str, message: str, bounds: dict[str, Any]) -> Verdict:
+    if status == "success":
+        return Verdict(MODEL_GATE, node.name, "block", True)
+    if status == "skipped":
+        return Verdict(MODEL_GATE, node.name, "block", False, message="was not built: something it needs failed")
+    checks = bounds[node.name].checks if node.name in bounds else {}
+    for name, condition in checks.items() if node.compiled_code else ():
+        # The rows never entered the mart: the model's own query shows them.
+        broken = f"from ({node.compiled_code}) where not coalesce(({condition}), true)"
+        try:
+            count = con.execute(f"select count(*) {broken}").fetchone()
+        except duckdb.Error:
+            continue
+        if count and count[0]:
+            return Verdict(
+                MODEL_GATE, node.name, "block", False, figure=f"{count[0]} rows out of bounds", bound=condition,
+                message=f"bound {name} is broken; the mart keeps its last rows", sample=_rows(con, f"select * {broken}"),
+            )  # fmt: skip
+    return Verdict(MODEL_GATE, node.name, "block", False, message=" ".join(message.split()))
+
+
+def _test_verdicts(con: duckdb.DuckDBPyConnection, node: Any, status: str, result: Any) -> list[Verdict]:
+    """One verdict for each mart the test is about."""
+    subjects = sorted({name for name in (u.split(".")[-1] for u in node.depends_on.nodes) if name in marts()})
+    passed = status == "pass"
+    sample, figure, message = [], "", ""
+    if status == "fail":
+        figure, message = f"{result.failures} rows", f"test {node.name} failed"
+        sample = _rows(con, f"from ({node.compiled_code})")
+    elif not passed:
+        message = " ".join((result.message or f"test {node.name}: {status}").split())
+    bound = "" if passed else "0 rows"
+    return [
+        Verdict(gate_of_test(node.name), subject, "block", passed, figure=figure, bound=bound, message=message, sample=sample)
+        for subject in subjects
+    ]
+
+
+def _rows(con: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
+    cursor = con.execute(f"{query} limit {_SAMPLE_ROWS}")
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

@@ -1,0 +1,157 @@
+"""The dbt manifest, built at set-up and whenever a file of `dbt_project/` changes; loaded in 0.15 s otherwise.
+
+Belongs here: building and loading the manifest, and what can be read from it (models, marts, what a mart needs).
+Does not: running dbt (`dbt_build`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
+
+from orchestration.settings import DBT_PROJECT_DIR
+
+if TYPE_CHECKING:
+    from dbt.contracts.graph.manifest import Manifest
+
+TARGET = DBT_PROJECT_DIR / "target"
+_SOURCES = ("*.sql", "*.yml")
+
+os.environ.setdefault("DBT_SEND_ANONYMOUS_USAGE_STATS", "false")
+os.environ.setdefault("DO_NOT_TRACK", "1")
+
+
+class ManifestError(Exception):
+    """The dbt project does not parse; the message is dbt's own."""
+
+
+@dataclass(frozen=True)
+class Mart:
+    """What the rest of the pipeline needs to know of a mart."""
+
+    name: str
+    feeds: frozenset[str]
+    grain: tuple[str, ...]
+    checks: dict[str, str]
+    """Hard bounds by name: SQL conditions of the model's contract."""
+
+
+def project_fingerprint() -> str:
+    """Hash of every model, macro, test and configuration of the dbt project: the version of all definitions together."""
+    digest = hashlib.sha256()
+    for path in sorted(p for pattern in _SOURCES for p in DBT_PROJECT_DIR.rglob(pattern)):
+        if TARGET not in path.parents:
+            digest.update(path.relative_to(DBT_PROJECT_DIR).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def ensure_manifest() -> Path:
+    """Parse the project where its files changed since the last parse; return the path of manifest.json.
+
+    Raises:
+        ManifestError: the project does not parse.
+    """
+    manifest, stamp = TARGET / "manifest.json", TARGET / "fingerprint"
+    fingerprint = project_fingerprint()
+    if _is_fresh(manifest, stamp, fingerprint):
+        return manifest
+    TARGET.mkdir(parents=True, exist_ok=True)
+    with FileLock(TARGET / ".lock"):
+        if not _is_fresh(manifest, stamp, fingerprint):
+            from dbt.cli.main import dbtRunner
+
+            stamp.unlink(missing_ok=True)
+            result = dbtRunner().invoke(
+                ["--quiet", "parse", "--project-dir", str(DBT_PROJECT_DIR), "--profiles-dir", str(DBT_PROJECT_DIR),
+                 "--target-path", str(TARGET), "--log-path", str(TARGET / "logs"), "--log-level-file", "none"]
+            )  # fmt: skip
+            if not result.success:
+                raise ManifestError(str(result.exception))
+            stamp.write_text(fingerprint, encoding="utf-8")
+    return manifest
+
+
+def _is_fresh(manifest: Path, stamp: Path, fingerprint: str) -> bool:
+    return manifest.exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == fingerprint
+
+
+@cache
+def manifest_json() -> dict[str, Any]:
+    """The manifest as dbt writes it."""
+    return json.loads(ensure_manifest().read_text(encoding="utf-8"))
+
+
+def runner_manifest() -> Manifest:
+    """The manifest as `dbtRunner` takes it, so that a run parses nothing."""
+    from dbt.contracts.graph.manifest import Manifest
+
+    ensure_manifest()
+    manifest = Manifest.from_msgpack((TARGET / "partial_parse.msgpack").read_bytes())
+    manifest.build_flat_graph()
+    return manifest
+
+
+@cache
+def marts() -> dict[str, Mart]:
+    """All marts by name."""
+    found = {}
+    for node in manifest_json()["nodes"].values():
+        if node["resource_type"] == "model" and node["schema"] == "marts":
+            meta = node["config"]["meta"]
+            found[node["name"]] = Mart(
+                name=node["name"],
+                feeds=frozenset(meta["feeds"]),
+                grain=tuple(meta["grain"]),
+                checks={c["name"]: c["expression"] for c in node["constraints"] if c["type"] == "check"},
+            )
+    return dict(sorted(found.items()))
+
+
+def marts_on(feeds_on: set[str]) -> list[str]:
+    """Marts of which at least one feed is configured; the others are switched off, visibly, in the release."""
+    return [name for name, mart in marts().items() if mart.feeds & feeds_on]
+
+
+def models_on(feeds_on: set[str]) -> set[str]:
+    """Models a run builds: every mart that is on with everything it needs, and the staging of every configured feed."""
+    names = {node["unique_id"]: node["name"] for node in _models()}
+    parents = {node["name"]: [names[p] for p in node["depends_on"]["nodes"] if p in names] for node in _models()}
+    wanted, queue = set(), [*marts_on(feeds_on), *(f"stg_{feed}" for feed in feeds_on)]
+    while queue:
+        name = queue.pop()
+        if name not in wanted:
+            wanted.add(name)
+            queue += parents[name]
+    return wanted
+
+
+def tests_on(models: set[str]) -> dict[str, list[str]]:
+    """Data tests whose every model is among `models`, with the marts each is about."""
+    names = {node["unique_id"]: node["name"] for node in _models()}
+    found = {}
+    for node in manifest_json()["nodes"].values():
+        if node["resource_type"] == "test":
+            about = {names[parent] for parent in node["depends_on"]["nodes"] if parent in names}
+            if about <= models:
+                found[node["name"]] = sorted(about & set(marts()))
+    return found
+
+
+def gate_of_test(test: str) -> str:
+    """The gate a dbt test is reported under: its own name where it says a sentence, else the generic test's."""
+    return test if test.startswith("assert_") else "unique_grain"
+
+
+def _models() -> list[dict[str, Any]]:
+    return [node for node in manifest_json()["nodes"].values() if node["resource_type"] == "model"]
+
+
+if __name__ == "__main__":
+    ensure_manifest()

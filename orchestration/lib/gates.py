@@ -1,0 +1,113 @@
+"""The gates on what dbt built: row accounting of every feed, plausibility of every mart; and what must have been judged.
+
+Belongs here: counting for these gates and the list of verdicts a publishable run has. Does not: expectations
+(`data_quality.suites`), dbt's own tests (`dbt_build`), the decision (`data_quality.verdict.refusals`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import duckdb
+
+from data_quality.rules import ident, literal
+from data_quality.suites.delivery import ARRIVAL, READABLE, ROW_RULES
+from data_quality.suites.judge import judge
+from data_quality.suites.marts import PLAUSIBLE, mart_checks
+from data_quality.verdict import Verdict
+from orchestration.lib.dbt_build import MODEL_GATE
+from orchestration.lib.dbt_manifest import gate_of_test, manifest_json, marts, marts_on, models_on, tests_on
+
+ACCOUNTING = "row_accounting"
+
+
+def expected(feeds_on: set[str], with_arrival: bool) -> set[tuple[str, str]]:
+    """Every (gate, subject) that must have a verdict before a run may publish.
+
+    `with_arrival` is false for a rebuild, which takes no window of deliveries.
+    """
+    feed_gates = [READABLE, ROW_RULES, ACCOUNTING] + ([ARRIVAL] if with_arrival else [])
+    wanted = {(gate, feed) for gate in feed_gates for feed in feeds_on}
+    wanted |= {(gate, mart) for gate in (MODEL_GATE, PLAUSIBLE) for mart in marts_on(feeds_on)}
+    for test, about in tests_on(models_on(feeds_on)).items():
+        wanted |= {(gate_of_test(test), mart) for mart in about}
+    return wanted
+
+
+def row_accounting(con: duckdb.DuckDBPyConnection, feeds: set[str]) -> list[Verdict]:
+    """Delivered = quarantined + raw, and raw = staged + excluded + superseded, each side counted on its own.
+
+    The second identity is counted over the keys that changed since the last publication, or over everything where
+    staging was built whole.
+    """
+    return [_account(con, feed) for feed in sorted(feeds)]
+
+
+def _account(con: duckdb.DuckDBPyConnection, feed: str) -> Verdict:
+    raw, staging, name = f"raw.{ident(feed)}", f"staging.{ident('stg_' + feed)}", literal(feed)
+    changed = f"(select key from ops.changes where model = 'raw' and entity = {name})"
+    has_changes = con.execute(f"select count(*) from {changed}").fetchone()[0] > 0
+    scope = f"_key in {changed}" if has_changes else "true"
+    snapshot = f"{name} in (select feed from ops.feeds where delivery = 'snapshot')"
+    newest = f"(not {snapshot} or _delivery_day = (select max(_delivery_day) from {raw}))"
+    query = f"""
+        select
+            (select coalesce(sum(rows_read), 0) from ops.deliveries where feed = {name} and status = 'accepted'),
+            (select count(*) from ops.quarantine where feed = {name}),
+            (select count(*) from {raw}),
+            (select count(*) from {raw} where {scope}),
+            (select count(*) - count(distinct case when {newest} then _key end) from {raw} where {scope}),
+            (select count(*) from {staging} where {scope} and _exclusion is null),
+            (select count(*) from {staging} where {scope} and _exclusion is not null)
+    """
+    delivered, quarantined, loaded, scoped, superseded, staged, excluded = map(int, con.execute(query).fetchone())
+    passed = delivered == quarantined + loaded and scoped == staged + excluded + superseded
+    return Verdict(
+        ACCOUNTING, feed, "block", passed,
+        figure=f"{delivered} delivered, {quarantined} quarantined, {loaded} raw; "
+        f"of {scoped} raw: {staged} staged, {excluded} excluded, {superseded} superseded",
+        bound="" if passed else "delivered = quarantined + raw; raw = staged + excluded + superseded",
+        message="" if passed else "rows got lost or counted twice; run `cx rebuild` and report this",
+    )  # fmt: skip
+
+
+def mart_profile(con: duckdb.DuckDBPyConnection, names: list[str]) -> Any:
+    """One row per mart, as `data_quality.suites.marts` describes it (a pandas DataFrame)."""
+    import pandas as pd
+
+    nodes = {n["name"]: n for n in manifest_json()["nodes"].values() if n["resource_type"] == "model"}
+    rows = []
+    for name in names:
+        columns = nodes[name]["columns"]
+        doubles = [column for column, about in columns.items() if about["data_type"] == "double"]
+        not_finite = " + ".join(f"count(*) filter (where not isfinite({ident(c)}))" for c in doubles) or "0"
+        late = "count(*) filter (where metric_date > (select data_through from ops.clock))" if "metric_date" in columns else "0"
+        count, late_rows, broken = con.execute(f"select count(*), {late}, {not_finite} from marts.{ident(name)}").fetchone()
+        volume, low, high = 0.0, 0.0, 1e15
+        measure = nodes[name]["config"]["meta"].get("volume")
+        if measure:
+            today, usual, known = con.execute(
+                f"""
+                with days as (select metric_date, sum({ident(measure)}) as n from marts.{ident(name)} group by 1)
+                select
+                    coalesce(sum(n) filter (where metric_date = c.data_through), 0),
+                    median(n) filter (where metric_date < c.data_through),
+                    count(*) filter (where metric_date < c.data_through)
+                from days cross join ops.clock c
+                where metric_date > c.data_through - 57 and isodow(metric_date) = isodow(c.data_through)
+                """
+            ).fetchone()
+            volume = float(today or 0)
+            if known and known >= 4 and usual > 0:
+                low, high = 0.3 * float(usual), 3.0 * float(usual)
+        rows.append(
+            {"mart": name, "label": name, "rows": count, "late_rows": late_rows, "not_finite": broken,
+             "volume": volume, "volume_low": low, "volume_high": high}
+        )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def judge_marts(con: duckdb.DuckDBPyConnection, feeds_on: set[str]) -> list[Verdict]:
+    """Verdicts of Great Expectations on the profile of every mart that is on."""
+    names = [name for name in marts() if name in marts_on(feeds_on)]
+    return judge(mart_profile(con, names), "mart", mart_checks(), "label")[0]

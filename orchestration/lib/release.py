@@ -1,0 +1,275 @@
+"""Releases: what readers open. Written aside, made read-only, and swapped in by moving one symbolic link.
+
+Belongs here: writing, listing, pruning and rolling back releases. Does not: whether a run may publish
+(`data_quality.verdict.refusals`).
+
+Kill a publication anywhere and readers keep the last release; `ops.affected` still names what the next one must write.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from data_quality.rules import ident, literal
+from data_quality.verdict import Verdict
+from orchestration.lib.dbt_manifest import manifest_json, marts, marts_on, project_fingerprint
+from orchestration.lib.warehouse import tx
+
+if TYPE_CHECKING:
+    from orchestration.settings import Settings
+
+KEEP = 3
+DATABASE = "cx.duckdb"
+MANIFEST = "manifest.json"
+
+
+class ReleaseError(Exception):
+    """A release that was asked for does not exist or cannot be read."""
+
+
+def releases(settings: Settings) -> list[str]:
+    """Names of the releases on disk, oldest first. Names sort by time."""
+    if not settings.releases.is_dir():
+        return []
+    return sorted(
+        path.name for path in settings.releases.iterdir() if path.is_dir() and not path.is_symlink() and path.name[0] != "."
+    )
+
+
+def current(settings: Settings) -> str | None:
+    """Name of the release that readers see; None before the first."""
+    link = settings.current_release
+    return Path(os.readlink(link)).name if link.is_symlink() else None
+
+
+def manifest_of(settings: Settings, release: str) -> dict[str, Any]:
+    """The manifest of a release."""
+    path = settings.releases / release / MANIFEST
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ReleaseError(f"no release {release!r} in {settings.releases}; there are: {releases(settings)}") from None
+
+
+def feed_states(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    """Per configured feed: how far its data goes, whether its newest delivery was refused, when one last arrived."""
+    rows = con.execute(
+        """
+        select f.feed, max(d.delivery_day) filter (where d.status in ('accepted', 'repeated')) as data_through,
+            coalesce(arg_max(d.status, (d.delivery_day, d.taken_at)) filter (where d.status <> 'replaced'), 'none') as newest,
+            arg_max(d.reason, (d.delivery_day, d.taken_at)) filter (where d.status <> 'replaced') as reason
+        from ops.feeds f left join ops.deliveries d on f.feed = d.feed
+        where f.is_on group by f.feed order by f.feed
+        """
+    ).fetchall()
+    return [
+        {"feed": feed, "data_through": day, "is_stale": newest in ("refused", "vanished"), "newest_delivery": newest, "reason": reason}
+        for feed, day, newest, reason in rows
+    ]
+
+
+def publish(con: duckdb.DuckDBPyConnection, settings: Settings, run_id: str, feeds_on: set[str], verdicts: list[Verdict]) -> str:
+    """Write a release of the marts that are on, make it current, and only then forget which days were affected.
+
+    Args:
+        con: connection to the warehouse.
+        settings: where releases live.
+        run_id: the run whose verdicts allowed it.
+        feeds_on: configured feeds.
+        verdicts: those verdicts, for the manifest.
+
+    Returns:
+        The name of the release.
+    """
+    now = datetime.now(UTC)
+    name = f"{now:%Y%m%dT%H%M%S.%fZ}-{run_id[:8]}"
+    building = settings.releases / f".building-{name}"
+    for leftover in settings.releases.glob(".building-*"):
+        _remove(leftover)
+    building.mkdir(parents=True)
+    through = con.execute("select data_through from ops.clock").fetchone()[0]
+    names = [mart for mart in marts() if mart in marts_on(feeds_on)]
+    _write_database(con, building / DATABASE, names)
+    previous = _newest_published(con, settings)
+    files = _write_parquet(con, settings, building, names, previous)
+    files[DATABASE] = _digest(building / DATABASE)
+    states = feed_states(con)
+    manifest = {
+        "release": name,
+        "run_id": run_id,
+        "published_at": now.isoformat(timespec="seconds"),
+        "data_through": through,
+        "definitions": project_fingerprint(),
+        "marts": {mart: _describe(con, mart) for mart in names},
+        "marts_off": {mart: sorted(marts()[mart].feeds) for mart in marts() if mart not in names},
+        "feeds": states,
+        "deliveries": _deliveries(con),
+        "gates": {
+            "passed": sum(v.passed for v in verdicts),
+            "not_passed": [v.sentence() for v in verdicts if not v.passed],
+        },
+        "files": files,
+        "versions": {package: version(package) for package in ("cxmarts", "duckdb", "dbt-core", "dagster", "great-expectations")},
+    }
+    (building / MANIFEST).write_text(json.dumps(manifest, indent=1, default=str) + "\n", encoding="utf-8")
+    _seal(building)
+    final = settings.releases / name
+    os.rename(building, final)
+    _point_current_to(settings, name)
+    with tx(con):
+        con.execute("insert into ops.releases values (?, ?, ?, ?)", [name, run_id, through, now.replace(tzinfo=None)])
+        con.execute("truncate ops.affected")
+        con.execute("truncate ops.changes")
+        con.execute("update ops.clock set published_through = data_through")
+    _prune(settings)
+    return name
+
+
+def roll_back(settings: Settings, release: str | None = None) -> str:
+    """Point readers at an older release: the one named, or the one before the current.
+
+    Raises:
+        ReleaseError: there is no such release.
+    """
+    known = releases(settings)
+    if release is None:
+        now = current(settings)
+        older = [name for name in known if now is not None and name < now]
+        if not older:
+            raise ReleaseError(f"no release is older than the current one; there are: {known}")
+        release = older[-1]
+    manifest_of(settings, release)
+    _point_current_to(settings, release)
+    return release
+
+
+def _write_database(con: duckdb.DuckDBPyConnection, path: Path, names: list[str]) -> None:
+    # Older BI drivers open the older storage version; it costs nothing (measured, docs/architecture.md).
+    con.execute(f"attach {literal(str(path))} as release (storage_version 'v1.4.0')")
+    try:
+        con.execute("create schema release.marts")
+        nodes = {n["name"]: n for n in manifest_json()["nodes"].values() if n["resource_type"] == "model"}
+        for name in names:
+            order = ", ".join(ident(column) for column in marts()[name].grain)
+            con.execute(f"create table release.marts.{ident(name)} as from marts.{ident(name)} order by {order}")
+            con.execute(f"comment on table release.marts.{ident(name)} is {literal(nodes[name]['description'])}")
+            for column, about in nodes[name]["columns"].items():
+                con.execute(
+                    f"comment on column release.marts.{ident(name)}.{ident(column)} is {literal(about['description'])}"
+                )
+    finally:
+        con.execute("detach release")
+
+
+def _newest_published(con: duckdb.DuckDBPyConnection, settings: Settings) -> dict[str, Any] | None:
+    """Manifest of the release that the affected days are relative to, if it is still there."""
+    row = con.execute("select max(release) from ops.releases").fetchone()
+    if row is None or row[0] is None or not (settings.releases / row[0] / MANIFEST).exists():
+        return None
+    return manifest_of(settings, row[0])
+
+
+def _write_parquet(
+    con: duckdb.DuckDBPyConnection, settings: Settings, building: Path, names: list[str], previous: dict[str, Any] | None
+) -> dict[str, dict[str, Any]]:
+    """One file a mart and month; a month without an affected day is the last release's file, linked and not copied."""
+    files: dict[str, dict[str, Any]] = {}
+    for name in names:
+        folder = building / "parquet" / name
+        folder.mkdir(parents=True)
+        table, order = f"marts.{ident(name)}", ", ".join(ident(column) for column in marts()[name].grain)
+        if "metric_date" not in marts()[name].grain:
+            parts = [("all", "true")]
+            changed = None
+        else:
+            months = con.execute(f"select distinct strftime(metric_date, '%Y-%m') from {table} order by 1").fetchall()
+            parts = [(month, f"strftime(metric_date, '%Y-%m') = {literal(month)}") for (month,) in months]
+            rows = con.execute(
+                "select distinct strftime(day, '%Y-%m') from ops.affected where mart = ?", [name]
+            ).fetchall()
+            changed = {month for (month,) in rows}
+        for part, condition in parts:
+            relative = f"parquet/{name}/{part}.parquet"
+            target = building / relative
+            old = (previous or {}).get("files", {}).get(relative)
+            if changed is not None and changed and None not in changed and part not in changed and old is not None:
+                os.link(settings.releases / previous["release"] / relative, target)
+                files[relative] = old
+                continue
+            con.execute(
+                f"copy (from {table} where {condition} order by {order}) to {literal(str(target))} (format parquet, compression zstd)"
+            )
+            files[relative] = _digest(target)
+    return files
+
+
+def _describe(con: duckdb.DuckDBPyConnection, name: str) -> dict[str, Any]:
+    nodes = manifest_json()["nodes"]
+    node = next(n for n in nodes.values() if n["resource_type"] == "model" and n["name"] == name)
+    rows = con.execute(f"select count(*) from marts.{ident(name)}").fetchone()[0]
+    return {"rows": rows, "grain": list(marts()[name].grain), "columns": list(node["columns"]), "definition": node["checksum"]["checksum"]}
+
+
+def _deliveries(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    """Deliveries taken since the release before."""
+    cursor = con.execute(
+        "select feed, delivery_day, file, content_hash, status, rows_read, rows_quarantined, reason from ops.deliveries "
+        "where taken_at > coalesce((select max(published_at) from ops.releases), timestamp '1970-01-01') and status <> 'replaced' "
+        "order by delivery_day, feed, file"
+    )
+    columns = [column[0] for column in cursor.description]
+    return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _digest(path: Path) -> dict[str, Any]:
+    with path.open("rb") as handle:
+        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(handle, "sha256").hexdigest()}
+
+
+def _seal(folder: Path) -> None:
+    """Everything read-only and on disk, files before the folders that name them."""
+    for path in sorted(folder.rglob("*"), key=lambda p: len(p.parts), reverse=True):
+        if path.is_file() and path.stat().st_nlink == 1:
+            path.chmod(0o444)
+            _fsync(path)
+        elif path.is_dir():
+            _fsync(path)
+    _fsync(folder)
+
+
+def _fsync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _point_current_to(settings: Settings, name: str) -> None:
+    fresh = settings.releases / f".current-{os.getpid()}"
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(name)
+    os.replace(fresh, settings.current_release)
+    _fsync(settings.releases)
+
+
+def _prune(settings: Settings) -> None:
+    keep = {*releases(settings)[-KEEP:], current(settings)}
+    for name in releases(settings):
+        if name not in keep:
+            _remove(settings.releases / name)
+
+
+def _remove(folder: Path) -> None:
+    shutil.rmtree(folder)
+
+
