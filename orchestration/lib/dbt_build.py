@@ -6,6 +6,7 @@ published (`data_quality.verdict`), or any SQL of a metric.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import duckdb
 
 from data_quality.verdict import Verdict
-from orchestration.lib.dbt_manifest import ManifestError, gate_of_test, marts, runner_manifest
+from orchestration.lib.dbt_manifest import ManifestError, gate_of_test, marts, project_fingerprint, runner_manifest
 from orchestration.lib.warehouse import connect
 from orchestration.settings import DBT_PROJECT_DIR, Settings
 
@@ -28,6 +29,11 @@ class Built:
     models: dict[str, float] = field(default_factory=dict)
     """Seconds by model that was built."""
     verdicts: list[Verdict] = field(default_factory=list)
+
+
+def fingerprint(settings: Settings) -> str:
+    """Hash of the definitions and of the configured values: tables built under another one are rebuilt whole."""
+    return hashlib.sha256((project_fingerprint() + settings.config.business.model_dump_json()).encode()).hexdigest()
 
 
 def build(settings: Settings, models: set[str], full_refresh: bool) -> Built:

@@ -9,6 +9,7 @@ them `pending`; `load_feed` loads whatever is pending. A run that dies between t
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tempfile
 from collections import defaultdict
@@ -43,6 +44,10 @@ from orchestration.partitions import Window
 from orchestration.settings import Expression, FeedSource, Settings
 
 Progress = Callable[[str], None]
+
+
+class FilesGone(Exception):
+    """Deliveries that would have to be read again are not there any more."""
 
 
 @dataclass
@@ -166,17 +171,50 @@ def _judge_arrival(sources: list[FeedSource], arrived: dict[str, set[date]], win
     return verdicts
 
 
-def reset_feeds(con: duckdb.DuckDBPyConnection, feeds: list[str]) -> None:
-    """Forget everything loaded of these feeds, so that every delivery still in the landing folder is loaded anew.
+def reading_fingerprint(settings: Settings, feed: str) -> str:
+    """Hash of all that decides how the feed's files become rows: contract, mapping, zone and currency."""
+    business = settings.config.business
+    parts = [load_contracts()[feed].model_dump_json(), business.timezone, business.reporting_currency]
+    # How a delivery is expected does not change how it is read.
+    parts += [source.model_dump_json(exclude={"expected"}) for source in settings.config.sources_of({feed})]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
-    One transaction with the ledger: a run that dies afterwards finds them all pending.
+
+def changed_reading(con: duckdb.DuckDBPyConnection, settings: Settings, feeds: list[str]) -> list[str]:
+    """Feeds whose rows were read under another contract or mapping than today's."""
+    loaded = dict(con.execute("select feed, fingerprint from ops.loaded").fetchall())
+    return [feed for feed in feeds if feed in loaded and loaded[feed] != reading_fingerprint(settings, feed)]
+
+
+def reset_feeds(con: duckdb.DuckDBPyConnection, settings: Settings, feeds: list[str]) -> None:
+    """Forget everything loaded of these feeds, so that every delivery is loaded anew from the landing folder.
+
+    One transaction with the ledger: a run that dies afterwards finds them all pending, and rebuilds every model.
+
+    Raises:
+        FilesGone: a delivery that is loaded is no longer in the landing folder; nothing was changed.
     """
+    present = {
+        file.delivery for source in settings.config.sources_of(set(feeds)) for file in readers.discover(settings, source)
+    }
+    held = con.execute(
+        "select delivery, file from ops.deliveries where status = 'accepted' and rows_read > 0 and feed in (select unnest($1))",
+        [feeds],
+    ).fetchall()
+    gone = [file for delivery, file in held if delivery not in present]
+    if gone:
+        raise FilesGone(
+            f"{len(gone)} loaded deliveries are no longer in {settings.landing}, or cx.toml no longer matches them "
+            f"(first: {gone[0]}). Loading anew would lose their rows: put the files back, or correct the pattern."
+        )
     with tx(con):
         for feed in feeds:
             con.execute(f"truncate raw.{ident(feed)}")
         con.execute("delete from ops.quarantine where feed in (select unnest($1))", [feeds])
         con.execute("delete from ops.deliveries where status = 'replaced' and feed in (select unnest($1))", [feeds])
         con.execute("update ops.deliveries set status = 'pending' where feed in (select unnest($1))", [feeds])
+        con.execute("delete from ops.loaded where feed in (select unnest($1))", [feeds])
+        con.execute("update ops.clock set fingerprint = null")
 
 
 def load_feed(
@@ -222,7 +260,7 @@ def load_feed(
     profile = _profile(con, contract, [file for file, _ in pending], rejects, problems, repeats)
     loaded.verdicts, failed = judge(profile, "feed", delivery_checks(), "delivery")
     refused = failed[READABLE] | failed[ROW_RULES]
-    _write(con, contract, profile, refused, rejects, repeats, run_id)
+    _write(con, settings, contract, profile, refused, rejects, repeats, run_id)
     for row in profile.to_dict("records"):
         bad = row["delivery"] in refused
         loaded.refused += bad
@@ -472,6 +510,7 @@ def _profile(
 
 def _write(
     con: duckdb.DuckDBPyConnection,
+    settings: Settings,
     contract: Contract,
     profile: Any,
     refused: set[str],
@@ -541,6 +580,8 @@ def _write(
         )
         con.unregister("outcome")
         con.execute("drop table accepted")
+        con.execute("delete from ops.loaded where feed = ?", [feed])
+        con.execute("insert into ops.loaded values (?, ?)", [feed, reading_fingerprint(settings, feed)])
 
 
 def _write_quarantine_files(con: duckdb.DuckDBPyConnection, settings: Settings, feed: str, run_id: str) -> None:

@@ -38,7 +38,10 @@ create table if not exists ops.verdicts (
     run_id varchar, gate varchar, subject varchar, severity varchar, passed boolean, figure varchar, bound varchar,
     message varchar, sample varchar, judged_at timestamp);
 create table if not exists ops.releases (release varchar, run_id varchar, data_through date, published_at timestamp);
--- one row: the last complete day, the one of the newest release, and what code and configuration built the marts
+-- what contract and mapping the raw rows of a feed were read with
+create table if not exists ops.loaded (feed varchar, fingerprint varchar);
+-- one row: the last complete day, the one of the newest release, and what definitions and values built the
+-- tables (null while they are being rebuilt)
 create table if not exists ops.clock (data_through date, published_through date, fingerprint varchar);
 """
 

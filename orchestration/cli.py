@@ -1,0 +1,264 @@
+"""`cx`: a thin layer over the same Dagster jobs that the schedules and the UI run.
+
+Belongs here: arguments, progress, tables, exit codes. Does not: any work; a command that works starts a job.
+Exit codes: 0 fine, 1 error, 2 a gate stopped publishing, 3 published with a stale feed.
+Heavy imports (Dagster 1 s, dbt 1.5 s, Great Expectations 3 s) happen in the commands that need them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from orchestration.partitions import Window
+from orchestration.settings import PROJECT_ROOT, ConfigError, Settings
+
+if TYPE_CHECKING:
+    from data_quality.verdict import Verdict
+
+OK, ERROR, GATE, STALE = 0, 1, 2, 3
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Daily customer-experience marts from your exports. State lives in CX_HOME (default ./.cx), "
+    "configuration in CX_CONFIG (default CX_HOME/landing/cx.toml).",
+    epilog="Exit codes: 0 fine, 1 error, 2 a gate stopped publishing, 3 published with a stale feed.",
+)
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON instead of tables.")]
+Day = Annotated[datetime | None, typer.Option("--day", formats=["%Y-%m-%d"], help="Take exactly this delivery day.")]
+
+
+@app.command()
+def nightly(day: Day = None, as_json: Json = False) -> None:
+    """Take new deliveries, build what they touch, judge it, publish it.
+
+    Without --day: every delivery not yet taken, up to yesterday in the business time zone.
+    """
+    from orchestration.runs import nightly_window
+
+    settings = Settings()
+    window = Window.of_days(day.date(), day.date()) if day else nightly_window(settings)
+    raise typer.Exit(_run(settings, "nightly", window, as_json))
+
+
+@app.command()
+def backfill(
+    start: Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="First delivery day.")],
+    end: Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="Last delivery day, inclusive.")],
+    as_json: Json = False,
+) -> None:
+    """Take every delivery of a range of days in one run. Deliveries that did not change are not loaded again."""
+    if end < start:
+        raise typer.BadParameter(f"END {end.date()} is before START {start.date()}")
+    raise typer.Exit(_run(Settings(), "backfill", Window.of_days(start.date(), end.date()), as_json))
+
+
+@app.command()
+def rebuild(as_json: Json = False) -> None:
+    """Load every delivery anew from the landing folder and build everything; the result equals the increments."""
+    raise typer.Exit(_run(Settings(), "rebuild", None, as_json))
+
+
+@app.command()
+def status(as_json: Json = False) -> None:
+    """Show the current release, the feeds behind it, and what is waiting."""
+    from orchestration.lib import release
+
+    settings = Settings()
+    name = release.current(settings)
+    manifest = release.manifest_of(settings, name) if name else None
+    state: dict[str, Any] = {
+        "home": str(settings.home),
+        "release": name,
+        "data_through": manifest and manifest["data_through"],
+        "published_at": manifest and manifest["published_at"],
+        "releases": release.releases(settings),
+        "marts": manifest["marts"] if manifest else {},
+        "marts_off": manifest["marts_off"] if manifest else {},
+        "feeds": manifest["feeds"] if manifest else [],
+        "gates_not_passed": manifest["gates"]["not_passed"] if manifest else [],
+        "running": _running(settings),
+    }
+    if as_json:
+        _print_json(state)
+        return
+    out.print(f"home      {settings.home}")
+    out.print(f"release   {name or 'none yet: run cx nightly or cx backfill'}")
+    if manifest:
+        out.print(f"through   {manifest['data_through']} (published {manifest['published_at']})")
+        _print_table("feeds", ["feed", "data_through", "newest_delivery", "is_stale"], manifest["feeds"])
+        _print_table("marts", ["mart", "rows"], [{"mart": k, **v} for k, v in manifest["marts"].items()])
+        for mart, feeds in manifest["marts_off"].items():
+            out.print(f"off       {mart}: none of its feeds is configured ({', '.join(feeds)})")
+        for sentence in manifest["gates"]["not_passed"]:
+            out.print(sentence)
+    if state["running"]:
+        out.print(f"running   {state['running']}")
+
+
+@app.command()
+def query(sql: Annotated[str, typer.Argument(help="One SQL query.")], as_json: Json = False) -> None:
+    """Query the current release, read-only."""
+    import duckdb
+
+    settings = Settings()
+    path = settings.current_release / "cx.duckdb"
+    if not path.exists():
+        raise ConfigError(f"no release at {settings.current_release}: run cx nightly or cx backfill first")
+    with duckdb.connect(str(path), read_only=True, config={"enable_external_access": False}) as con:
+        con.execute("set schema = 'marts'")
+        cursor = con.execute(sql)
+        columns = [column[0] for column in cursor.description or []]
+        rows = [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+    if as_json:
+        _print_json(rows)
+    else:
+        _print_table(None, columns, rows)
+
+
+@app.command()
+def rollback(
+    release: Annotated[str | None, typer.Argument(help="Name of a release; default: the one before the current.")] = None,
+) -> None:
+    """Point readers at an older release. The next run that publishes replaces it."""
+    from orchestration.lib.release import roll_back
+
+    out.print(f"current release is now {roll_back(Settings(), release)}")
+
+
+@app.command()
+def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000) -> None:
+    """Start Dagster's UI on loopback, with the runs made by cx in it."""
+    settings = Settings()
+    settings.make_folders()
+    environment = {**os.environ, "DAGSTER_HOME": str(settings.dagster_home), "CX_HOME": str(settings.home)}
+    arguments = ["dagster", "dev", "--host", "127.0.0.1", "--port", str(port), "-m", "orchestration.definitions"]
+    err.print(f"Dagster on http://127.0.0.1:{port} (stop with Ctrl-C)")
+    os.chdir(PROJECT_ROOT)
+    os.execve(Path(sys.executable).parent / "dagster", arguments, environment)
+
+
+@app.command()
+def demo(
+    customers: Annotated[int, typer.Option(min=50, help="Customers of the simulated company.")] = 2000,
+    days: Annotated[int, typer.Option(min=2, help="Days of its history.")] = 120,
+    seed: Annotated[int, typer.Option(help="Another seed is another company.")] = 7,
+) -> None:
+    """Simulate a company, backfill all but its last day, run the last day as a night, print headline metrics."""
+    from orchestration.lib.simulator import simulate
+
+    settings = Settings()
+    if settings.landing.exists() and any(settings.landing.iterdir()) and not (settings.landing / ".demo").exists():
+        raise ConfigError(f"{settings.landing} holds exports that are not the demo's; set CX_HOME to an empty folder")
+    settings.make_folders()
+    (settings.landing / ".demo").touch()
+    err.print(f"simulating {customers} customers over {days} days")
+    company = simulate(customers=customers, days=days, seed=seed)
+    files = company.write_exports(settings.landing)
+    settings.config_path.write_text(company.config(), encoding="utf-8")
+    last = company.start + timedelta(days=days - 1)
+    err.print(f"wrote {len(files)} export files to {settings.landing}")
+    for kind, window in (
+        ("backfill", Window.of_days(company.start, last - timedelta(days=1))),
+        ("nightly", Window.of_days(last, last)),
+    ):
+        code = _run(Settings(), kind, window, as_json=False)
+        if code in (ERROR, GATE):
+            raise typer.Exit(code)
+    _print_headlines(settings, last)
+    raise typer.Exit(code)
+
+
+HEADLINES = [
+    ("net sales, last 30 days", "sales_daily", "round(sum(net_amount), 2)", "{day} - 30"),
+    ("orders, last 30 days", "sales_daily", "sum(orders)", "{day} - 30"),
+    ("cart abandonment rate, last 30 days", "cart_abandonment_daily", "round(sum(abandoned) / sum(abandoned + converted), 4)", "{day} - 30"),
+    ("contacts, last 30 days", "contact_volume_daily", "sum(inbound)", "{day} - 30"),
+    ("first contact resolution, last 30 days", "fcr_daily", "round(sum(resolved_first_contact) / sum(issues), 4)", "{day} - 30"),
+    ("hours to resolution, last 30 days", "resolution_daily", "round(sum(resolution_minutes) / sum(cases_resolved) / 60, 2)", "{day} - 30"),
+    ("subscriber churn, trailing 30 days", "churn_daily", "round(sum(lost) / sum(active_at_start), 4)", "{day} - 1", "basis = 'contractual' and period = 'trailing_30d' and plan = 'all'"),
+    ("shop customers retained, trailing 30 days", "retention_daily", "round(sum(retained) / sum(active_at_start), 4)", "{day} - 1", "basis = 'inactivity' and period = 'trailing_30d'"),
+    ("customers to date", "clv_daily", "max(customers_to_date)", "{day} - 1"),
+    ("value of a customer to date", "clv_daily", "round(max(clv_historic_mean), 2)", "{day} - 1"),
+]  # fmt: skip
+
+
+def _print_headlines(settings: Settings, last: date) -> None:
+    import duckdb
+
+    from orchestration.lib import release
+
+    name = release.current(settings)
+    assert name is not None
+    manifest = release.manifest_of(settings, name)
+    with duckdb.connect(str(settings.current_release / "cx.duckdb"), read_only=True) as con:
+        rows = []
+        for label, mart, figure, since, *condition in HEADLINES:
+            day = f"date '{last}'"
+            where = f"metric_date > {since.format(day=day)} and {condition[0] if condition else 'true'}"
+            value = con.execute(f"select {figure} from marts.{mart} where {where}").fetchone()
+            rows.append({"metric": label, "value": value and value[0], "mart": mart})
+    _print_table(f"headline metrics through {last}", ["metric", "value", "mart"], rows)
+    gates = manifest["gates"]
+    out.print(f"gates passed: {gates['passed']}, not passed: {len(gates['not_passed'])}")
+    for sentence in gates["not_passed"]:
+        out.print(f"  {sentence}")
+    out.print(f"release: {settings.current_release / 'cx.duckdb'}")
+
+
+def _run(settings: Settings, kind: str, window: Window | None, as_json: bool) -> int:
+    """Execute a run in this process and report it; return the exit code."""
+    began = time.perf_counter()
+    what = f"{kind} {window}" if window else kind
+    settings.make_folders()
+    _ = settings.config  # a wrong cx.toml is said before anything heavy is imported
+    os.environ["CX_HOME"] = str(settings.home)
+    os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
+    with err.status(f"{what}: starting"):
+        import dagster as dg
+
+        from orchestration.definitions import defs
+        from orchestration.run_context import CxHome  # noqa: F401
+        from orchestration.runs import plan
+
+        run = plan(settings, kind, window)
+        job = defs().resolve_job_def(run.job)
+    with dg.DagsterInstance.get() as instance, _progress(what) as watch:
+        result = job.execute_in_process(
+            instance=instance, asset_selection=run.assets, tags=run.tags, raise_on_error=False,
+        )  # fmt: skip
+        watch()
+    report = _report(settings, result.run_id, what, result.success, time.perf_counter() - began)
+    if as_json:
+        _print_json(report)
+    else:
+        _print_report(report)
+    return int(report["exit_code"])
+
+
+def main() -> None:
+    """Entry point: known problems become one sentence and exit code 1."""
+    try:
+        app()
+    except ConfigError as problem:
+        err.print(f"error: {problem}")
+        sys.exit(ERROR)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""The dbt models as assets, one by one; staging, intermediate, marts. Not partitioned: `ops.affected` says what to do.
+
+Belongs here: how models become assets, and the one step that builds them. Does not: calling dbt (`lib.dbt_build`).
+dagster-dbt's own `dbt.cli()` starts a second process and 4 CPU seconds later dbt; here dbt runs in this one.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
+
+from data_quality.verdict import record
+from orchestration.lib import dbt_build
+from orchestration.lib.dbt_manifest import ensure_manifest, models_on
+from orchestration.run_context import CxHome
+
+
+class Translator(DagsterDbtTranslator):
+    """Asset keys are [schema, table], groups are the folders below staging and marts."""
+
+    def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: Any) -> dg.AssetSpec:
+        """The model's spec with our key and group."""
+        spec = super().get_asset_spec(manifest, unique_id, project)
+        node = {**manifest["nodes"], **manifest["sources"]}[unique_id]
+        group = "intermediate" if "intermediate" in node["fqn"] else node["fqn"][-2]
+        return spec.replace_attributes(key=dg.AssetKey([node["schema"], node["name"]]), group_name=group)
+
+
+@dbt_assets(
+    manifest=ensure_manifest(),
+    name="dbt_build",
+    # Verdicts of dbt tests appear as one check a gate (defs/quality), not one a test.
+    dagster_dbt_translator=Translator(DagsterDbtTranslatorSettings(enable_asset_checks=False)),
+)
+def dbt_models(context: dg.AssetExecutionContext, cx_home: CxHome) -> Iterator[dg.MaterializeResult]:
+    """Build and test the selected models; what was built is reported even when something else failed."""
+    selected = {key.path[-1]: key for key in context.selected_asset_keys}
+    fingerprint = dbt_build.fingerprint(cx_home.settings)
+    with cx_home.warehouse() as con:
+        # Emptied first and written last: tables of a rebuild that died half-way are found wanting by the next run.
+        full_refresh = con.execute("select fingerprint is distinct from ? from ops.clock", [fingerprint]).fetchone()[0]
+        if full_refresh:
+            con.execute("update ops.clock set fingerprint = null")
+            context.log.info("definitions, configured values or all rows are new: every model is built whole")
+    built = dbt_build.build(cx_home.settings, set(selected), full_refresh)
+    with cx_home.warehouse() as con:
+        record(con, context.run_id, built.verdicts)
+        if full_refresh and models_on(cx_home.feeds_on()) <= set(built.models):
+            con.execute("update ops.clock set fingerprint = ?", [fingerprint])
+        days = con.execute("select mart, count(*), count(*) = count(day) from ops.affected group by mart").fetchall()
+    rebuilt = {mart: count if by_day else "all" for mart, count, by_day in days}
+    for name, seconds in built.models.items():
+        metadata: dict[str, Any] = {"seconds": round(seconds, 3)}
+        if name in rebuilt:
+            metadata["days_rebuilt"] = rebuilt[name]
+        yield dg.MaterializeResult(asset_key=selected[name], metadata=metadata)
+    failed = [verdict for verdict in built.verdicts if not verdict.passed]
+    for verdict in failed:
+        context.log.error(verdict.sentence())
+    if set(selected) - set(built.models):
+        sentences = "; ".join(verdict.sentence() for verdict in failed)
+        raise dg.Failure(sentences or "dbt did not build every model", allow_retries=False)
