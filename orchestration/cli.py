@@ -231,19 +231,27 @@ def _run(settings: Settings, kind: str, window: Window | None, as_json: bool) ->
     os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
     with err.status(f"{what}: starting"):
         import dagster as dg
+        from dagster._core.utils import make_new_run_id
 
         from orchestration.definitions import defs
-        from orchestration.run_context import CxHome  # noqa: F401
         from orchestration.runs import plan
 
         run = plan(settings, kind, window)
         job = defs().resolve_job_def(run.job)
-    with dg.DagsterInstance.get() as instance, _progress(what) as watch:
+    run_id = make_new_run_id()
+    with dg.DagsterInstance.get() as instance, err.status(f"{what}: ingest") as shown:
+        instance.add_event_listener(run_id, lambda entry: _show_progress(shown, what, began, entry))
         result = job.execute_in_process(
-            instance=instance, asset_selection=run.assets, tags=run.tags, raise_on_error=False,
-        )  # fmt: skip
-        watch()
-    report = _report(settings, result.run_id, what, result.success, time.perf_counter() - began)
+            instance=instance,
+            run_id=run_id,
+            asset_selection=run.assets,
+            tags=run.tags,
+            raise_on_error=False,
+            # Everything is in the instance's event log, where `cx ui` shows it; the terminal gets the report.
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        )
+    problems = [] if result.success else _problems(result.all_events)
+    report = _report(settings, run_id, what, problems, time.perf_counter() - began)
     if as_json:
         _print_json(report)
     else:
@@ -251,11 +259,148 @@ def _run(settings: Settings, kind: str, window: Window | None, as_json: bool) ->
     return int(report["exit_code"])
 
 
+_STEPS = {"deliveries": "taking deliveries", "raw": "loading", "dbt_build": "building", "gates": "judging", "release": "publishing"}
+
+
+def _show_progress(shown: Any, what: str, began: float, entry: Any) -> None:
+    """Say which step a run is in; on a terminal in place, elsewhere one line a step."""
+    event = entry.dagster_event
+    if event is None:
+        if entry.level == 20 and shown.console.is_terminal:  # what a step says of itself
+            shown.update(f"{what}: {entry.user_message}")
+        return
+    if event.event_type_value == "STEP_START" and event.step_key:
+        doing = next((text for prefix, text in _STEPS.items() if event.step_key.startswith(prefix)), event.step_key)
+        line = f"{what}: {doing} ({event.step_key}), {time.perf_counter() - began:.0f} s"
+        if shown.console.is_terminal:
+            shown.update(line)
+        else:
+            err.print(line)
+
+
+def _problems(events: list[Any]) -> list[str]:
+    """What went wrong in a failed run, the innermost cause of each failure in one line."""
+    found = []
+    for event in events:
+        data = event.event_specific_data
+        failure = getattr(data, "user_failure_data", None)
+        error = getattr(data, "error", None)
+        if failure is not None and failure.description:
+            found.append(failure.description)
+        elif error is not None and event.event_type_value in ("STEP_FAILURE", "RUN_FAILURE", "PIPELINE_FAILURE", "ENGINE_EVENT"):
+            while error.cause is not None:
+                error = error.cause
+            found.append(" ".join(error.message.split()))
+    return list(dict.fromkeys(found))
+
+
+def _report(settings: Settings, run_id: str, what: str, problems: list[str], seconds: float) -> dict[str, Any]:
+    """The outcome of a run from the ledger, as a dictionary; decides the exit code."""
+    from data_quality.verdict import of_run
+    from orchestration.lib import release, warehouse
+
+    verdicts: list[Verdict] = []
+    states: list[dict[str, Any]] = []
+    deliveries: list[dict[str, Any]] = []
+    try:
+        with warehouse.connect(settings, read_only=True) as con:
+            verdicts = of_run(con, run_id)
+            states = release.feed_states(con)
+            cursor = con.execute(
+                "select feed, status, count(*) as deliveries, sum(rows_read) as rows_read, sum(rows_quarantined) as rows_quarantined "
+                "from ops.deliveries where run_id = ? group by feed, status order by feed, status",
+                [run_id],
+            )
+            columns = [column[0] for column in cursor.description]
+            deliveries = [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+    except OSError as error:  # another run holds the file, or there is none yet: `problems` says so
+        problems = problems or [str(error)]
+    failed = [v for v in verdicts if not v.passed]
+    name = release.current(settings)
+    published = name is not None and release.manifest_of(settings, name)["run_id"] == run_id
+    stale = [state["feed"] for state in states if state["is_stale"]] + [v.subject for v in failed if v.severity == "hold"]
+    if published:
+        code = STALE if stale else OK
+    else:
+        code = GATE if any(v.severity == "block" for v in failed) or any("not published" in p for p in problems) else ERROR
+    return {
+        "run": run_id,
+        "what": what,
+        "exit_code": code,
+        "published": name if published else None,
+        "current": name,
+        "seconds": round(seconds, 1),
+        "deliveries": deliveries,
+        "gates_passed": sum(v.passed for v in verdicts),
+        "not_passed": [vars(v) for v in failed],
+        "stale_feeds": sorted(set(stale)),
+        "problems": [] if code in (OK, STALE) else problems,
+    }
+
+
+def _print_report(report: dict[str, Any]) -> None:
+    from data_quality.verdict import Verdict
+
+    taken = sum(row["deliveries"] for row in report["deliveries"])
+    rows = sum(int(row["rows_read"] or 0) for row in report["deliveries"])
+    quarantined = sum(int(row["rows_quarantined"] or 0) for row in report["deliveries"])
+    news = "nothing new was delivered" if not taken else f"{taken} deliveries, {rows} rows, {quarantined} in quarantine"
+    out.print(f"{report['what']}: {news}; {report['gates_passed']} gates passed; {report['seconds']} s")
+    for values in report["not_passed"]:
+        verdict = Verdict(**values)
+        out.print(f"  {verdict.sentence()}")
+        if verdict.severity == "block" and verdict.sample:
+            _print_table(None, list(verdict.sample[0]), verdict.sample)
+    for feed in report["stale_feeds"]:
+        out.print(f"  stale: {feed} stays at its last good state; see cx status")
+    if report["published"]:
+        out.print(f"published {report['published']}")
+        return
+    shown = {Verdict(**values).sentence() for values in report["not_passed"]}
+    for problem in report["problems"]:
+        if problem not in shown and not any(sentence in problem for sentence in shown):
+            err.print(f"error: {problem}")
+    err.print(f"not published; readers see {report['current'] or 'no release yet'}. Run {report['run']}: cx ui shows its log.")
+
+
+def _running(settings: Settings) -> dict[str, Any] | None:
+    """Who holds the run lock now, if anybody alive does."""
+    from filelock import FileLock, Timeout
+
+    if not settings.run_lock.exists():
+        return None
+    try:
+        with FileLock(settings.run_lock, timeout=0):
+            return None
+    except Timeout:
+        holder = settings.run_lock.with_suffix(".json")
+        return json.loads(holder.read_text(encoding="utf-8")) if holder.exists() else {}
+
+
+def _print_table(title: str | None, columns: list[str], rows: list[dict[str, Any]]) -> None:
+    table = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
+    for column in columns:
+        numeric = rows and isinstance(rows[0].get(column), int | float) and not isinstance(rows[0].get(column), bool)
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*("" if row.get(column) is None else str(row[column]) for column in columns))
+    out.print(table)
+
+
+def _print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, indent=1, default=str) + "\n")
+
+
 def main() -> None:
     """Entry point: known problems become one sentence and exit code 1."""
+    import duckdb
+
+    from orchestration.lib.dbt_manifest import ManifestError
+    from orchestration.lib.release import ReleaseError
+
     try:
         app()
-    except ConfigError as problem:
+    except (ConfigError, ManifestError, ReleaseError, duckdb.Error) as problem:
         err.print(f"error: {problem}")
         sys.exit(ERROR)
 

@@ -246,7 +246,8 @@ def load_feed(
         except (FileRefused, OSError) as error:
             problems[file.delivery] = str(error)
             continue
-        content[file.delivery] = known.content_hash
+        if known.lines > (1 if file.source.format == "csv" else 0):
+            content[file.delivery] = known.content_hash
         readable[sources.index(file.source), known.header].append((file, known))
     repeats = _repeats(con, contract, content, {file.delivery for file, _ in pending})
     with tempfile.TemporaryDirectory() as scratch:
@@ -503,8 +504,9 @@ def _profile(
     con.unregister("profile_days")
     by_day = {day: (float(n), usual if days_known >= 4 and usual > 0 else None) for day, n, usual, days_known in usual}
     profile["volume"] = [by_day[day][0] for day in profile["day"]]
-    profile["volume_low"] = [low * by_day[day][1] if by_day[day][1] else 0.0 for day in profile["day"]]
-    profile["volume_high"] = [high * by_day[day][1] if by_day[day][1] else 1e15 for day in profile["day"]]
+    # Outside the ratio, and further off than chance moves a small count: 4 standard deviations of a Poisson count.
+    profile["volume_low"] = [min(low * u, u - 4 * u**0.5) if (u := by_day[day][1]) else 0.0 for day in profile["day"]]
+    profile["volume_high"] = [max(high * u, u + 4 * u**0.5) if (u := by_day[day][1]) else 1e15 for day in profile["day"]]
     return profile
 
 

@@ -50,7 +50,7 @@ class LandingFile:
 
 @dataclass(frozen=True)
 class FileFacts:
-    """What one pass over the bytes tells: hash, size, physical lines, header (not for NDJSON)."""
+    """What one pass over the bytes tells: hash, size, physical lines (Parquet: rows), header (not for NDJSON)."""
 
     content_hash: str
     bytes: int
@@ -125,7 +125,8 @@ def facts(file: LandingFile) -> FileFacts:
             size += len(chunk)
     content_hash = digest.hexdigest()
     if file.source.format == "parquet":
-        return FileFacts(content_hash, size, 0, _parquet_header(file))
+        header, rows = _parquet_shape(file)
+        return FileFacts(content_hash, size, rows, header)
     try:
         lines = _count_lines(file)
         header = _header(file) if file.source.format == "csv" else None
@@ -367,12 +368,13 @@ def _read_ndjson(con: duckdb.DuckDBPyConnection, files: list[tuple[LandingFile, 
     return result
 
 
-def _parquet_header(file: LandingFile) -> tuple[str, ...]:
+def _parquet_shape(file: LandingFile) -> tuple[tuple[str, ...], int]:
     import pyarrow.parquet as pq
     from pyarrow import ArrowInvalid
 
     try:
-        return tuple(pq.read_schema(file.path).names)
+        metadata = pq.read_metadata(file.path)
+        return tuple(metadata.schema.to_arrow_schema().names), metadata.num_rows
     except (ArrowInvalid, OSError) as error:
         raise FileRefused(f"{file.relative}: cannot be read as Parquet: {error}. Ask for the file again.") from None
 

@@ -17,7 +17,7 @@ with movements as (
   union all
 
   select
-    person_id, refund_day, 0, 0, 0, refund_amount, 0, is_return and {{ setting('returns_are_activity') }}
+    person_id, refund_day, 0, 0, 0, refund_amount, cost_amount, is_return and {{ setting('returns_are_activity') }}
   from {{ ref('int_refunds') }}
   where person_id is not null and {{ changed_filter('person_id') }}
 )

@@ -11,7 +11,7 @@
 ) }}
 
 with money_back as (
-  select 'refund ' || refund_id as refund_key, order_id, refund_day, amount as refund_amount, false as is_return
+  select 'refund ' || refund_id as refund_key, order_id, refund_day, amount as refund_amount, cast(0 as decimal(18, 4)) as cost_amount, false as is_return
   from {{ ref('stg_refunds') }}
   where {{ changed_filter('order_id') }} and _exclusion is null
 
@@ -22,6 +22,8 @@ with money_back as (
     l.order_id,
     coalesce(l.line_day, h.order_day),
     -sum(cast(l.quantity * l.unit_price as decimal(18, 4))),
+    -- goods that come back bring their cost back
+    case when count(*) = count(l.unit_cost) then sum(cast(l.quantity * l.unit_cost as decimal(18, 4))) end,
     true
   from {{ ref('stg_order_lines') }} l
   left join {{ ref('stg_orders') }} h on l.order_id = h.order_id
@@ -39,7 +41,8 @@ select
   coalesce(o.sales_channel, 'unknown') as sales_channel,
   coalesce(o.currency, {{ setting('reporting_currency') }}) as currency,
   m.is_return,
-  cast(m.refund_amount as decimal(18, 4)) as refund_amount
+  cast(m.refund_amount as decimal(18, 4)) as refund_amount,
+  cast(m.cost_amount as decimal(18, 4)) as cost_amount
 from money_back m
 left join {{ ref('int_orders') }} o on m.order_id = o.order_id
 left join {{ ref('stg_orders') }} h on m.order_id = h.order_id

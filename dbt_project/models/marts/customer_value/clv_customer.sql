@@ -15,6 +15,9 @@ with totals as (
     sum(discount_amount) as discount_amount,
     sum(refund_amount) as refund_amount,
     sum(gross_amount - discount_amount - refund_amount) as net_amount,
+    sum(orders) filter (where activity_day > {{ data_through() }} - 365) as orders_trailing_365d,
+    sum(gross_amount - discount_amount - refund_amount) filter (where activity_day > {{ data_through() }} - 365)
+      as net_amount_trailing_365d,
     case when count(*) = count(cost_amount) then sum(gross_amount - discount_amount - refund_amount - cost_amount) end as margin_amount
   from {{ ref('int_customer_days') }}
   where activity_day <= {{ data_through() }}
@@ -23,8 +26,9 @@ with totals as (
 
 lifespan as (
   select
-    case when active_365d_ago > 0 then least(coalesce({{ ratio('active_365d_ago', 'lost_since_365d') }}, {{ setting('max_lifespan_years') }}), {{ setting('max_lifespan_years') }}) end as years
+    case when metric_date >= first_day + {{ setting('min_history_days') }} and active_365d_ago > 0 then least(coalesce({{ ratio('active_365d_ago', 'lost_since_365d') }}, {{ setting('max_lifespan_years') }}), {{ setting('max_lifespan_years') }}) end as years
   from {{ ref('clv_daily') }}
+  cross join (select min(metric_date) as first_day from {{ ref('clv_daily') }})
   where metric_date = {{ data_through() }}
 )
 
@@ -40,12 +44,11 @@ select
   cast(t.net_amount as decimal(18, 4)) as net_amount,
   cast(t.margin_amount as decimal(18, 4)) as margin_amount,
   cast(t.net_amount as decimal(18, 4)) as clv_historic,
-  -- own average order value x own orders a year x lifespan of the base x margin share, from 12 months of history on
-  case when {{ data_through() }} >= t.first_order_date + {{ setting('min_history_days') }} then
-    {{ ratio('t.net_amount', 't.orders') }}
-    * {{ ratio('t.orders', '(' ~ data_through() ~ ' - t.first_order_date + 1) / 365.0') }}
-    * l.years * {{ setting('margin_share') }}
-  end as clv_simple
+  cast(coalesce(t.orders_trailing_365d, 0) as bigint) as orders_trailing_365d,
+  cast(coalesce(t.net_amount_trailing_365d, 0) as decimal(18, 4)) as net_amount_trailing_365d,
+  -- average order value x orders a year x lifespan of the base x margin share: over all persons it adds up to clv_daily
+  {{ ratio('t.net_amount_trailing_365d', 't.orders_trailing_365d') }} * t.orders_trailing_365d
+    * l.years * {{ setting('margin_share') }} as clv_simple
 from totals t
 left join lifespan l on true
 where t.orders > 0
