@@ -133,7 +133,9 @@ def query(sql: Annotated[str, typer.Argument(help="One SQL query.")], as_json: J
 
 @app.command()
 def rollback(
-    release: Annotated[str | None, typer.Argument(help="Name of a release; default: the one before the current.")] = None,
+    release: Annotated[
+        str | None, typer.Argument(help="Name of a release; default: the one before the current.")
+    ] = None,
 ) -> None:
     """Point readers at an older release. The next run that publishes replaces it."""
     from orchestration.lib.release import roll_back
@@ -259,7 +261,13 @@ def _run(settings: Settings, kind: str, window: Window | None, as_json: bool) ->
     return int(report["exit_code"])
 
 
-_STEPS = {"deliveries": "taking deliveries", "raw": "loading", "dbt_build": "building", "gates": "judging", "release": "publishing"}
+_STEPS = {
+    "deliveries": "taking deliveries",
+    "raw": "loading",
+    "dbt_build": "building",
+    "gates": "judging",
+    "release": "publishing",
+}
 
 
 def _show_progress(shown: Any, what: str, began: float, entry: Any) -> None:
@@ -287,7 +295,12 @@ def _problems(events: list[Any]) -> list[str]:
         error = getattr(data, "error", None)
         if failure is not None and failure.description:
             found.append(failure.description)
-        elif error is not None and event.event_type_value in ("STEP_FAILURE", "RUN_FAILURE", "PIPELINE_FAILURE", "ENGINE_EVENT"):
+        elif error is not None and event.event_type_value in (
+            "STEP_FAILURE",
+            "RUN_FAILURE",
+            "PIPELINE_FAILURE",
+            "ENGINE_EVENT",
+        ):
             while error.cause is not None:
                 error = error.cause
             found.append(" ".join(error.message.split()))
@@ -318,11 +331,15 @@ def _report(settings: Settings, run_id: str, what: str, problems: list[str], sec
     failed = [v for v in verdicts if not v.passed]
     name = release.current(settings)
     published = name is not None and release.manifest_of(settings, name)["run_id"] == run_id
-    stale = [state["feed"] for state in states if state["is_stale"]] + [v.subject for v in failed if v.severity == "hold"]
+    stale = [state["feed"] for state in states if state["is_stale"]] + [
+        v.subject for v in failed if v.severity == "hold"
+    ]
     if published:
         code = STALE if stale else OK
     else:
-        code = GATE if any(v.severity == "block" for v in failed) or any("not published" in p for p in problems) else ERROR
+        code = (
+            GATE if any(v.severity == "block" for v in failed) or any("not published" in p for p in problems) else ERROR
+        )
     return {
         "run": run_id,
         "what": what,
@@ -360,7 +377,9 @@ def _print_report(report: dict[str, Any]) -> None:
     for problem in report["problems"]:
         if problem not in shown and not any(sentence in problem for sentence in shown):
             err.print(f"error: {problem}")
-    err.print(f"not published; readers see {report['current'] or 'no release yet'}. Run {report['run']}: cx ui shows its log.")
+    err.print(
+        f"not published; readers see {report['current'] or 'no release yet'}. Run {report['run']}: cx ui shows its log."
+    )
 
 
 def _running(settings: Settings) -> dict[str, Any] | None:

@@ -74,7 +74,9 @@ def build(settings: Settings, models: set[str], full_refresh: bool) -> Built:
     return built
 
 
-def _model_verdict(con: duckdb.DuckDBPyConnection, node: Any, status: str, message: str, bounds: dict[str, Any]) -> Verdict:
+def _model_verdict(
+    con: duckdb.DuckDBPyConnection, node: Any, status: str, message: str, bounds: dict[str, Any]
+) -> Verdict:
     if status == "success":
         return Verdict(MODEL_GATE, node.name, "block", True)
     if status == "skipped":
@@ -107,7 +109,16 @@ def _test_verdicts(con: duckdb.DuckDBPyConnection, node: Any, status: str, resul
         message = " ".join((result.message or f"test {node.name}: {status}").split())
     bound = "" if passed else "0 rows"
     return [
-        Verdict(gate_of_test(node.name), subject, "block", passed, figure=figure, bound=bound, message=message, sample=sample)
+        Verdict(
+            gate_of_test(node.name),
+            subject,
+            "block",
+            passed,
+            figure=figure,
+            bound=bound,
+            message=message,
+            sample=sample,
+        )
         for subject in subjects
     ]
 

@@ -41,7 +41,9 @@ def releases(settings: Settings) -> list[str]:
     if not settings.releases.is_dir():
         return []
     return sorted(
-        path.name for path in settings.releases.iterdir() if path.is_dir() and not path.is_symlink() and path.name[0] != "."
+        path.name
+        for path in settings.releases.iterdir()
+        if path.is_dir() and not path.is_symlink() and path.name[0] != "."
     )
 
 
@@ -72,12 +74,20 @@ def feed_states(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
         """
     ).fetchall()
     return [
-        {"feed": feed, "data_through": day, "is_stale": newest in ("refused", "vanished"), "newest_delivery": newest, "reason": reason}
+        {
+            "feed": feed,
+            "data_through": day,
+            "is_stale": newest in ("refused", "vanished"),
+            "newest_delivery": newest,
+            "reason": reason,
+        }
         for feed, day, newest, reason in rows
     ]
 
 
-def publish(con: duckdb.DuckDBPyConnection, settings: Settings, run_id: str, feeds_on: set[str], verdicts: list[Verdict]) -> str:
+def publish(
+    con: duckdb.DuckDBPyConnection, settings: Settings, run_id: str, feeds_on: set[str], verdicts: list[Verdict]
+) -> str:
     """Write a release of the marts that are on, make it current, and only then forget which days were affected.
 
     Args:
@@ -118,7 +128,9 @@ def publish(con: duckdb.DuckDBPyConnection, settings: Settings, run_id: str, fee
             "not_passed": [v.sentence() for v in verdicts if not v.passed],
         },
         "files": files,
-        "versions": {package: version(package) for package in ("cxmarts", "duckdb", "dbt-core", "dagster", "great-expectations")},
+        "versions": {
+            package: version(package) for package in ("cxmarts", "duckdb", "dbt-core", "dagster", "great-expectations")
+        },
     }
     (building / MANIFEST).write_text(json.dumps(manifest, indent=1, default=str) + "\n", encoding="utf-8")
     _seal(building)
@@ -179,7 +191,11 @@ def _newest_published(con: duckdb.DuckDBPyConnection, settings: Settings) -> dic
 
 
 def _write_parquet(
-    con: duckdb.DuckDBPyConnection, settings: Settings, building: Path, names: list[str], previous: dict[str, Any] | None
+    con: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    building: Path,
+    names: list[str],
+    previous: dict[str, Any] | None,
 ) -> dict[str, dict[str, Any]]:
     """One file a mart and month; a month without an affected day is the last release's file, linked and not copied."""
     files: dict[str, dict[str, Any]] = {}
@@ -216,7 +232,12 @@ def _describe(con: duckdb.DuckDBPyConnection, name: str) -> dict[str, Any]:
     nodes = manifest_json()["nodes"]
     node = next(n for n in nodes.values() if n["resource_type"] == "model" and n["name"] == name)
     rows = con.execute(f"select count(*) from marts.{ident(name)}").fetchone()[0]
-    return {"rows": rows, "grain": list(marts()[name].grain), "columns": list(node["columns"]), "definition": node["checksum"]["checksum"]}
+    return {
+        "rows": rows,
+        "grain": list(marts()[name].grain),
+        "columns": list(node["columns"]),
+        "definition": node["checksum"]["checksum"],
+    }
 
 
 def _deliveries(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
@@ -271,5 +292,3 @@ def _prune(settings: Settings) -> None:
 
 def _remove(folder: Path) -> None:
     shutil.rmtree(folder)
-
-

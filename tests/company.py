@@ -1,0 +1,44 @@
+"""Running cxmarts on a home in this process, through the same code as `cx`.
+
+Belongs here: what end-to-end tests share. Does not: expected numbers.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import date
+from pathlib import Path
+
+import duckdb
+
+from orchestration import cli
+from orchestration.lib.dbt_manifest import marts
+from orchestration.partitions import Window
+from orchestration.settings import Settings
+
+
+def run(home: Path, kind: str, first: date | None = None, last: date | None = None) -> int:
+    """Run the job over the days, both inclusive; a rebuild without days. Returns the exit code of `cx`."""
+    os.environ["CX_HOME"] = str(home)
+    window = Window.of_days(first, last or first) if first else None
+    return cli._run(Settings(home), kind, window, as_json=False)
+
+
+def rows_that_differ(left: Path, right: Path) -> dict[str, int]:
+    """Marts of two databases with a different multiset of rows: the number of rows in only one of them."""
+    found = {}
+    with duckdb.connect() as con:
+        con.execute(f"attach '{left}' as l (read_only); attach '{right}' as r (read_only)")
+        for mart in marts():
+            sides = [
+                con.execute(f"select count(*) from (from {a}.marts.{mart} except all from {b}.marts.{mart})").fetchone()[0]
+                for a, b in (("l", "r"), ("r", "l"))
+            ]
+            if any(sides):
+                found[mart] = sum(sides)
+    return found
+
+
+def release_of(home: Path) -> Path:
+    """The database that readers of this home open."""
+    return home / "releases" / "current" / "cx.duckdb"
