@@ -5,31 +5,42 @@ Belongs here: bytes, encodings, headers, structure, line numbers. Does not: type
 Two readers produce the same rows. The fast one lets DuckDB read all files of one header in one statement, every column
 as text. It is trusted for a file only when nothing was rejected and its rows account for every physical line; any other
 file (quoted newlines, blank lines, wrong number of fields) goes through the careful one, Python's `csv`, which knows
-the line each record starts on and can say what is wrong with it.
+the line each record starts on and can say what is wrong with it. Where the two would read the same bytes differently,
+the file is careful from the start: a row must not depend on what else stands in its file.
 """
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import hashlib
 import io
+import json
 import re
 import shutil
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import duckdb
 
 from data_quality.rules import ident, literal
-from orchestration.settings import FeedSource, Settings
+from orchestration.settings import Expression, FeedSource, Settings
 
 _DAY = r"(?P<day>\d{4}-\d{2}-\d{2})"
-_GLOB_CHARACTERS = set("*?[]{}")
+_GLOB_CHARACTERS = set("*?[]{}\\")
+_UTF8 = ("utf-8", "utf-8-sig")
 _CHUNK = 1 << 20
+# Added to the columns of a file; a file that brings one of its own would forge where its rows come from.
+_OWN_COLUMNS = {"_json", "_path", "_line", "_file", "_delivery", "_delivery_day", "_content_hash"}
+# DuckDB lets a row have one field too many if that field is NULL: with a text for NULL that no file has, none is, and
+# an empty field stays an empty text as in the careful reader.
+_NO_NULL = "\x1fcxmarts has no null\x1f"
 csv.field_size_limit(1 << 24)
 
 
@@ -41,6 +52,8 @@ class LandingFile:
     relative: str
     source: FeedSource
     delivery_day: date
+    problem: str | None = None
+    """Why it cannot be taken although it matches; a match is never passed over without a trace."""
 
     @property
     def delivery(self) -> str:
@@ -56,6 +69,8 @@ class FileFacts:
     bytes: int
     lines: int
     header: tuple[str, ...] | None
+    spaced_quotes: bool = False
+    """Blanks stand between a delimiter and an opening quote: the blanks are dropped, the quotes are quotes."""
 
 
 @dataclass(frozen=True)
@@ -85,26 +100,30 @@ def discover(settings: Settings, source: FeedSource) -> Iterator[LandingFile]:
     """Files under the landing folder that match the source's pattern, by delivery day and name.
 
     `{day}` in the pattern is the delivery day (YYYY-MM-DD); without it the day is the file's modification time in the
-    business time zone. Hidden files and `*.tmp`, `*.part` (still being written) are passed over.
+    business time zone. Hidden files, files in hidden folders and `*.tmp`, `*.part` (still being written) are passed
+    over. A date that does not exist makes the file a delivery with a problem.
     """
-    pieces = re.split(r"(\{day\}|\*)", source.pattern)
-    regex = re.compile("".join({"{day}": _DAY, "*": "[^/]*"}.get(piece, re.escape(piece)) for piece in pieces))
+    pieces = re.split(r"(\{day\}|\*)", source.pattern.replace("{day}", "{again}").replace("{again}", "{day}", 1))
+    pieces = [again for piece in pieces for again in re.split(r"(\{again\})", piece)]
+    parts = {"{day}": _DAY, "{again}": "(?P=day)", "*": "[^/]*"}
+    regex = re.compile("".join(parts.get(piece, re.escape(piece)) for piece in pieces))
     glob = source.pattern.replace("[", "[[]").replace("{day}", "????-??-??")
     zone = ZoneInfo(settings.config.business.timezone)
     found = []
     for path in settings.landing.glob(glob):
         relative = path.relative_to(settings.landing).as_posix()
         match = regex.fullmatch(relative)
-        if match is None or path.name.startswith(".") or path.suffix in (".tmp", ".part") or not path.is_file():
+        hidden = any(part.startswith(".") for part in relative.split("/"))
+        if match is None or hidden or path.suffix in (".tmp", ".part") or not path.is_file():
             continue
+        day = datetime.fromtimestamp(path.stat().st_mtime, zone).date()
+        problem = None
         if "day" in regex.groupindex:
             try:
                 day = date.fromisoformat(match["day"])
             except ValueError:
-                continue
-        else:
-            day = datetime.fromtimestamp(path.stat().st_mtime, zone).date()
-        found.append(LandingFile(path, relative, source, day))
+                problem = f"{relative}: its name has the date {match['day']}, which does not exist. Rename the file."
+        found.append(LandingFile(path, relative, source, day, problem))
     return iter(sorted(found, key=lambda file: (file.delivery_day, file.relative)))
 
 
@@ -118,52 +137,79 @@ def facts(file: LandingFile) -> FileFacts:
     Raises:
         FileRefused: the file has no header, a broken header, or bytes its encoding or compression does not allow.
     """
+    if file.problem:
+        raise FileRefused(file.problem)
     digest, size = hashlib.sha256(), 0
-    with file.path.open("rb") as handle:
-        while chunk := handle.read(_CHUNK):
-            digest.update(chunk)
-            size += len(chunk)
+    try:
+        with file.path.open("rb") as handle:
+            while chunk := handle.read(_CHUNK):
+                digest.update(chunk)
+                size += len(chunk)
+    except OSError as error:
+        raise FileRefused(f"{file.relative}: cannot be read: {error.strerror}. Correct its permissions.") from None
     content_hash = digest.hexdigest()
     if file.source.format == "parquet":
         header, rows = _parquet_shape(file)
         return FileFacts(content_hash, size, rows, header)
     try:
-        lines = _count_lines(file)
-        header = _header(file) if file.source.format == "csv" else None
-    except (OSError, EOFError) as error:
+        lines, spaced = _scan(file)
+        header = _header(file, spaced) if file.source.format == "csv" else None
+    except (OSError, EOFError, zlib.error) as error:
         raise FileRefused(f"{file.relative}: cannot be decompressed: {error}. Ask for the file again.") from None
+    except UnicodeError:
+        raise FileRefused(_encoding_problem(file)) from None
+    return FileFacts(content_hash, size, lines, header, spaced)
+
+
+def _encoding_problem(file: LandingFile) -> str:
+    """What to say of a file that does not decode: a decoder itself only knows the place within its own buffer."""
+    decoder, line = codecs.getincrementaldecoder(file.source.encoding)(), 1
+    try:
+        with _open(file.path) as handle:
+            while chunk := handle.read(_CHUNK):
+                line += decoder.decode(chunk).count("\n")
+            decoder.decode(b"", final=True)
     except UnicodeDecodeError as error:
-        raise FileRefused(_encoding_problem(file, error)) from None
-    return FileFacts(content_hash, size, lines, header)
-
-
-def _encoding_problem(file: LandingFile, error: UnicodeDecodeError) -> str:
+        line += error.object[: error.start].decode(file.source.encoding, "replace").count("\n")
+    except UnicodeError:
+        pass  # UTF-16 without a byte order mark says no more than that: line 1
     return (
-        f"{file.relative}: byte {error.start} is not {error.encoding}. "
+        f"{file.relative}: line {line}: bytes that are not {file.source.encoding}. "
         f"If the export is written in another encoding, set encoding in cx.toml, for example encoding = 'cp1252'."
     )
 
 
-def _count_lines(file: LandingFile) -> int:
-    if file.source.encoding.lower() not in ("utf-8", "utf8", "utf-8-sig"):
-        with _open(file.path) as raw, io.TextIOWrapper(raw, encoding=file.source.encoding, newline="") as text:
-            return sum(1 for _ in text)
-    lines, last = 0, b"\n"
-    with _open(file.path) as handle:
+def _scan(file: LandingFile) -> tuple[int, bool]:
+    """Physical lines as Python counts them (LF, CRLF or CR ends one), and whether quotes open behind blanks."""
+    is_utf8 = file.source.encoding in _UTF8
+    empty, lf, cr, blank, quote = (b"", b"\n", b"\r", b" ", file.source.quote.encode())
+    spaced = rb"(?:^|[\r\n]|%s) +%s" % (re.escape(file.source.delimiter).encode(), re.escape(file.source.quote).encode())
+    if not is_utf8:
+        empty, lf, cr, blank, quote, spaced = (part.decode() for part in (empty, lf, cr, blank, quote, spaced))
+    opens = re.compile(spaced)
+    lines, has_spaced, last = 0, file.source.format != "csv", empty
+    with _open(file.path) if is_utf8 else _text(file) as handle:
         while chunk := handle.read(_CHUNK):
-            lines += chunk.count(b"\n")
+            lines += chunk.count(lf)
+            if cr in chunk or last == cr:
+                lines += chunk.count(cr) - (last + chunk).count(cr + lf)
+            # Two chunks never share a match that is shorter than the line it is looked for in.
+            if not has_spaced and blank + quote in chunk:
+                has_spaced = opens.search(chunk) is not None
             last = chunk[-1:]
-    return lines + (last != b"\n")
+    return lines + (last not in (empty, lf, cr)), has_spaced and file.source.format == "csv"
 
 
 def _text(file: LandingFile) -> io.TextIOWrapper:
-    encoding = "utf-8-sig" if file.source.encoding.lower() in ("utf-8", "utf8") else file.source.encoding
+    encoding = "utf-8-sig" if file.source.encoding in _UTF8 else file.source.encoding
     return io.TextIOWrapper(_open(file.path), encoding=encoding, newline="")
 
 
-def _records(file: LandingFile, text: io.TextIOWrapper) -> Iterator[tuple[int, list[str]]]:
+def _records(file: LandingFile, text: io.TextIOWrapper, spaced_quotes: bool) -> Iterator[tuple[int, list[str]]]:
     """Records of a CSV file with the line each one starts on."""
-    reader = csv.reader(text, delimiter=file.source.delimiter, quotechar=file.source.quote, strict=True)
+    reader = csv.reader(
+        text, delimiter=file.source.delimiter, quotechar=file.source.quote, skipinitialspace=spaced_quotes, strict=True
+    )
     while True:
         line = reader.line_num + 1
         try:
@@ -178,21 +224,30 @@ def _records(file: LandingFile, text: io.TextIOWrapper) -> Iterator[tuple[int, l
         yield line, record
 
 
-def _header(file: LandingFile) -> tuple[str, ...]:
+def _header(file: LandingFile, spaced_quotes: bool) -> tuple[str, ...]:
     with _text(file) as text:
-        first = next(_records(file, text), None)
+        first = next(_records(file, text, spaced_quotes), None)
     if first is None or not any(first[1]):
         raise FileRefused(f"{file.relative}: line 1: empty, a header was expected. Ask for the file again.")
     header = tuple(name.strip() for name in first[1])
-    twice = sorted({name for name in header if header.count(name) > 1})
-    if twice:
-        raise FileRefused(f"{file.relative}: line 1: column {twice[0]!r} stands twice in the header. Rename one.")
     if "" in header:
         raise FileRefused(
             f"{file.relative}: line 1: column {header.index('') + 1} of {len(header)} has no name "
             f"(read with delimiter {file.source.delimiter!r}). Name it, or correct delimiter in cx.toml."
         )
+    _check_names(file, header)
     return header
+
+
+def _check_names(file: LandingFile, header: tuple[str, ...]) -> None:
+    """SQL tells names apart without regard to case."""
+    lower = [name.lower() for name in header]
+    twice = sorted({name for name in header if lower.count(name.lower()) > 1})
+    if twice:
+        raise FileRefused(f"{file.relative}: line 1: column {twice[0]!r} stands twice in the header. Rename one.")
+    own = sorted(name for name in header if name.lower() in _OWN_COLUMNS)
+    if own:
+        raise FileRefused(f"{file.relative}: line 1: column {own[0]!r} is a name cxmarts uses itself. Rename it.")
 
 
 def read(
@@ -210,7 +265,7 @@ def read(
         case "csv":
             return _read_csv(con, files, scratch, table)
         case "ndjson":
-            return _read_ndjson(con, files, table)
+            return _read_ndjson(con, files, scratch, table)
         case "parquet":
             return _read_parquet(con, files, table)
 
@@ -223,47 +278,74 @@ def _read_csv(
     result = TextRows(table, header)
     declared = ", ".join(f"{ident(name)} varchar" for name in header)
     con.execute(f"create or replace temp table {table} ({declared}, _path varchar, _line bigint)")
-    readable: dict[str, tuple[LandingFile, FileFacts]] = {}
-    careful: list[tuple[LandingFile, FileFacts]] = []
+    # A blank line is a record of one empty field to DuckDB, and none to Python.
+    careful = [(file, known) for file, known in files if known.spaced_quotes or len(header) == 1]
+    readable, unreadable = _for_duckdb([pair for pair in files if pair not in careful], scratch)
+    careful += unreadable
+    if readable:
+        columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in header)
+        options = f"columns = {{{columns}}}, header = true, {_dialect(source.delimiter, source.quote)}"
+        trusted = _read_fast(con, options, readable, header_lines=1)
+        picked = ", ".join(f"f.{ident(name)}" for name in header)
+        con.execute(
+            f"insert into {table} select {picked}, c.path, f.rowid - c.first_row + 2 "
+            "from _fast f join _clean c on f._path = c.read_path"
+        )
+        con.execute("drop table _clean")
+        con.execute("drop table _fast")
+        careful += [pair for path, pair in readable.items() if path not in trusted]
+    for file, known in careful:
+        try:
+            _read_csv_careful(con, file, known, table, result)
+        except FileRefused as refusal:
+            result.refused[file.path] = str(refusal)
+        except UnicodeError:
+            result.refused[file.path] = _encoding_problem(file)
+    return result
+
+
+_Readable = dict[str, tuple[LandingFile, FileFacts]]
+
+
+def _for_duckdb(
+    files: list[tuple[LandingFile, FileFacts]], scratch: Path
+) -> tuple[_Readable, list[tuple[LandingFile, FileFacts]]]:
+    """Files by the path at which DuckDB can read them, in UTF-8; and those that it cannot."""
+    readable: _Readable = {}
+    unreadable = []
     for file, known in files:
         if _GLOB_CHARACTERS & set(str(file.path)):
-            careful.append((file, known))  # DuckDB would take the name for a pattern
+            unreadable.append((file, known))  # DuckDB would take the name for a pattern
             continue
         path = file.path
-        if source.encoding.lower() not in ("utf-8", "utf8", "utf-8-sig"):
+        if file.source.encoding not in _UTF8:
             path = scratch / f"{len(readable)}.csv"
             with _text(file) as text, path.open("w", encoding="utf-8", newline="") as copy:
                 shutil.copyfileobj(text, copy, _CHUNK)
         readable[str(path)] = (file, known)
-    if readable:
-        careful += _read_csv_fast(con, source, header, readable, table)
-    for file, _ in careful:
-        try:
-            _read_csv_careful(con, file, header, table, result)
-        except FileRefused as refusal:
-            result.refused[file.path] = str(refusal)
-        except UnicodeDecodeError as error:
-            result.refused[file.path] = _encoding_problem(file, error)
-    return result
+    return readable, unreadable
 
 
-def _read_csv_fast(
-    con: duckdb.DuckDBPyConnection,
-    source: FeedSource,
-    header: tuple[str, ...],
-    readable: dict[str, tuple[LandingFile, FileFacts]],
-    table: str,
-) -> list[tuple[LandingFile, FileFacts]]:
-    """Read all files in one statement; return those whose rows do not account for every physical line."""
-    columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in header)
-    names = ", ".join(literal(path) for path in readable)
-    # store_rejects finds records with too few or too many fields, and only in columns that are read: all are.
-    con.execute(
-        f"create or replace temp table _fast as select * from read_csv([{names}], columns = {{{columns}}}, header = true, "
-        f"auto_detect = false, delim = {literal(source.delimiter)}, quote = {literal(source.quote)}, "
-        f"escape = {literal(source.quote)}, strict_mode = true, null_padding = false, filename = '_path', "
-        f"store_rejects = true, rejects_table = '_rejects', rejects_scan = '_reject_scans')"
-    )
+def _dialect(delimiter: str, quote: str) -> str:
+    return f"delim = {literal(delimiter)}, quote = {literal(quote)}, escape = {literal(quote)}"
+
+
+def _read_fast(con: duckdb.DuckDBPyConnection, options: str, readable: _Readable, header_lines: int) -> set[str]:
+    """Read all files in one statement into `_fast`, and return those whose rows account for every physical line.
+
+    These are also in `_clean` (read_path, path, first_row): a table keeps the order of its insertion, so the row id
+    within a file is the record's place in it.
+    """
+    try:
+        _scan_fast(con, options, list(readable))
+    except duckdb.InvalidInputException:
+        # Some structures (mixed line ends) are no rejects to DuckDB but errors: only the files that have them miss out.
+        for path in readable:
+            try:
+                _scan_fast(con, options, [path])
+            except duckdb.InvalidInputException:
+                readable = {other: pair for other, pair in readable.items() if other != path}
+        _scan_fast(con, options, list(readable))
     rejected = {
         path for (path,) in con.execute(
             "select distinct s.file_path from _rejects r join _reject_scans s using (scan_id, file_id)"
@@ -271,44 +353,47 @@ def _read_csv_fast(
     }  # fmt: skip
     con.execute("drop table if exists _rejects")
     con.execute("drop table if exists _reject_scans")
-    # A table keeps the order of its insertion, so the row id within a file is the record's place in it.
-    spans = {
-        path: (first, rows)
+    clean = [
+        (path, str(readable[path][0].path), first)
         for path, first, rows in con.execute("select _path, min(rowid), count(*) from _fast group by _path").fetchall()
-    }
-    clean, irregular = [], []
-    for path, (file, known) in readable.items():
-        first, rows = spans.get(path, (0, 0))
-        if path in rejected or known.lines != rows + 1:
-            irregular.append((file, known))
-        else:
-            clean.append((path, str(file.path), first))
+        if path not in rejected and readable[path][1].lines == rows + header_lines
+    ]
+    con.execute("create or replace temp table _clean (read_path varchar, path varchar, first_row bigint)")
     if clean:
-        con.execute("create or replace temp table _clean (read_path varchar, path varchar, first_row bigint)")
-        con.executemany("insert into _clean values (?, ?, ?)", clean) if len(clean) < 3 else con.execute(
-            "insert into _clean select unnest($1), unnest($2), unnest($3)", [list(part) for part in zip(*clean, strict=True)]
-        )
-        picked = ", ".join(f"f.{ident(name)}" for name in header)
-        con.execute(
-            f"insert into {table} select {picked}, c.path, f.rowid - c.first_row + 2 "
-            "from _fast f join _clean c on f._path = c.read_path"
-        )
-        con.execute("drop table _clean")
-    con.execute("drop table _fast")
-    return irregular
+        columns = [list(part) for part in zip(*clean, strict=True)]
+        con.execute("insert into _clean select unnest($1), unnest($2), unnest($3)", columns)
+    empty = {path for path, (_, known) in readable.items() if known.lines == header_lines and path not in rejected}
+    return {path for path, _, _ in clean} | empty
+
+
+def _scan_fast(con: duckdb.DuckDBPyConnection, options: str, paths: list[str]) -> None:
+    if not paths:
+        con.execute("create or replace temp table _fast (_path varchar)")
+        return
+    names = ", ".join(literal(path) for path in paths)
+    con.execute("drop table if exists _rejects")
+    con.execute("drop table if exists _reject_scans")
+    # store_rejects finds records with too few or too many fields, and only in columns that are read: all are.
+    # A folder named like status=paid would otherwise overwrite the column status of the file.
+    con.execute(
+        f"create or replace temp table _fast as select * from read_csv([{names}], {options}, auto_detect = false, "
+        f"strict_mode = true, null_padding = false, nullstr = {literal(_NO_NULL)}, hive_partitioning = false, "
+        f"filename = '_path', store_rejects = true, rejects_table = '_rejects', rejects_scan = '_reject_scans')"
+    )
 
 
 def _read_csv_careful(
-    con: duckdb.DuckDBPyConnection, file: LandingFile, header: tuple[str, ...], table: str, result: TextRows
+    con: duckdb.DuckDBPyConnection, file: LandingFile, known: FileFacts, table: str, result: TextRows
 ) -> None:
     import pyarrow as pa
 
+    header = known.header or ()
     width = len(header)
     columns: list[list[str]] = [[] for _ in header]
     lines: list[int] = []
     rejects: list[Reject] = []
     with _text(file) as text:
-        records = _records(file, text)
+        records = _records(file, text, known.spaced_quotes)
         next(records)
         for line, record in records:
             if not record:
@@ -331,55 +416,111 @@ def _read_csv_careful(
         result.rejects[file.path] = rejects
 
 
-def _read_ndjson(con: duckdb.DuckDBPyConnection, files: list[tuple[LandingFile, FileFacts]], table: str) -> TextRows:
-    """One JSON object a line, kept whole in `_json`. Lines are read by Python: they must be numbered exactly."""
-    import json
+def columns_used(con: duckdb.DuckDBPyConnection, source: FeedSource) -> tuple[str, ...]:
+    """Names that the source's expressions read, as DuckDB's parser finds them; not the ones cxmarts adds itself."""
+    found: dict[str, str] = {}
+    for mapped in source.columns.values():
+        if not isinstance(mapped, Expression):
+            continue
+        row = con.execute("select json_serialize_sql($1)", [f"select ({mapped.expr})"]).fetchone()
+        stack: list[Any] = [json.loads(row[0])] if row else []
+        while stack:
+            node = stack.pop()
+            if isinstance(node, list):
+                stack += reversed(node)
+            elif isinstance(node, dict):
+                stack += reversed(list(node.values()))
+                if node.get("class") == "COLUMN_REF":
+                    found.setdefault(node["column_names"][0].lower(), node["column_names"][0])
+    return tuple(name for lower, name in found.items() if lower not in _OWN_COLUMNS)
 
+
+def json_text(name: str) -> str:
+    """SQL for the text of a top-level key of `_json`, whatever characters the key has."""
+    return f"json_extract_string(_json, {literal('/' + name.replace('~', '~0').replace('/', '~1'))})"
+
+
+def _read_ndjson(
+    con: duckdb.DuckDBPyConnection, files: list[tuple[LandingFile, FileFacts]], scratch: Path, table: str
+) -> TextRows:
+    """One JSON object a line, kept whole in `_json`, with a column for each key that an expression reads.
+
+    A key that a line lacks is NULL, even if every line of the delivery lacks it.
+    """
+    used = columns_used(con, files[0][0].source)
+    result = TextRows(table, None)
+    declared = "".join(f"{ident(name)} varchar, " for name in used)
+    con.execute(f"create or replace temp table {table} (_json json, {declared}_path varchar, _line bigint)")
+    con.execute("create or replace temp table _lines (text varchar, path varchar, line bigint)")
+    readable, careful = _for_duckdb(files, scratch)
+    if readable:
+        # JSON has no raw control characters, so every line is one field; one that has them all the same is a reject.
+        options = f"columns = {{'text': 'VARCHAR'}}, header = false, {_dialect(chr(1), '')}"
+        trusted = _read_fast(con, options, readable, header_lines=0)
+        if trusted:
+            con.execute(
+                "insert into _lines select f.text, c.path, f.rowid - c.first_row + 1 "
+                "from _fast f join _clean c on f._path = c.read_path"
+            )
+        con.execute("drop table _clean")
+        con.execute("drop table _fast")
+        careful += [pair for path, pair in readable.items() if path not in trusted]
+    for file, _ in careful:
+        try:
+            _read_lines(con, file)
+        except UnicodeError:
+            result.refused[file.path] = _encoding_problem(file)
+    is_object = "case when json_valid(text) then json_type(text) = 'OBJECT' else false end"
+    picked = "".join(f"{json_text(name)}, " for name in used)
+    con.execute(
+        f"insert into {table} select _json, {picked}path, line "
+        f"from (select cast(text as json) as _json, path, line from _lines where {is_object})"
+    )
+    paths = {str(file.path): file.path for file, _ in files}
+    broken = con.execute(
+        f"select path, line, text from _lines where not {is_object} and regexp_matches(text, '\\S') order by path, line"
+    ).fetchall()
+    for path, line, content in broken:
+        result.rejects.setdefault(paths[path], []).append(Reject(line, content, _json_problem(content)))
+    con.execute("drop table _lines")
+    return result
+
+
+def _read_lines(con: duckdb.DuckDBPyConnection, file: LandingFile) -> None:
     import pyarrow as pa
 
-    result = TextRows(table, None)
-    con.execute(f"create or replace temp table {table} (_json json, _path varchar, _line bigint)")
-    for file, _ in files:
-        texts, lines, rejects = [], [], []
-        try:
-            with _text(file) as text:
-                for line, content in enumerate(text, 1):
-                    content = content.strip()
-                    if not content:
-                        continue
-                    try:
-                        is_object = isinstance(json.loads(content), dict)
-                        problem = "is JSON but not an object"
-                    except ValueError as error:
-                        is_object, problem = False, f"is not JSON: {error}"
-                    if is_object:
-                        texts.append(content)
-                        lines.append(line)
-                    else:
-                        rejects.append(Reject(line, content, problem))
-        except UnicodeDecodeError as error:
-            result.refused[file.path] = _encoding_problem(file, error)
-            continue
-        con.register("_lines", pa.table({"j": pa.array(texts, pa.string()), "l": pa.array(lines, pa.int64())}))
-        con.execute(f"insert into {table} select j, {literal(str(file.path))}, l from _lines")
-        con.unregister("_lines")
-        if rejects:
-            result.rejects[file.path] = rejects
-    return result
+    with _text(file) as text:
+        contents = [line.rstrip("\r\n") for line in text]
+    numbers = pa.array(range(1, len(contents) + 1), pa.int64())
+    con.register("_careful", pa.table({"text": pa.array(contents, pa.string()), "line": numbers}))
+    con.execute(f"insert into _lines select text, {literal(str(file.path))}, line from _careful")
+    con.unregister("_careful")
+
+
+def _json_problem(content: str) -> str:
+    try:
+        return "is JSON but not an object" if not isinstance(json.loads(content), dict) else "is not JSON"
+    except ValueError as error:
+        return f"is not JSON: {error}"
 
 
 def _parquet_shape(file: LandingFile) -> tuple[tuple[str, ...], int]:
     import pyarrow.parquet as pq
-    from pyarrow import ArrowInvalid
+    from pyarrow import ArrowException
 
     try:
         metadata = pq.read_metadata(file.path)
-        return tuple(metadata.schema.to_arrow_schema().names), metadata.num_rows
-    except (ArrowInvalid, OSError) as error:
+        header = tuple(metadata.schema.to_arrow_schema().names)
+    except (ArrowException, OSError, ValueError) as error:
         raise FileRefused(f"{file.relative}: cannot be read as Parquet: {error}. Ask for the file again.") from None
+    _check_names(file, header)
+    return header, metadata.num_rows
 
 
 def _read_parquet(con: duckdb.DuckDBPyConnection, files: list[tuple[LandingFile, FileFacts]], table: str) -> TextRows:
+    import pyarrow.parquet as pq
+    from pyarrow import ArrowException
+
     header = files[0][1].header
     assert header is not None
     result = TextRows(table, header)
@@ -389,13 +530,11 @@ def _read_parquet(con: duckdb.DuckDBPyConnection, files: list[tuple[LandingFile,
     for file, _ in files:
         try:
             # Arrow hands the columns over: DuckDB would take a name with [ or * for a pattern.
-            import pyarrow.parquet as pq
-
-            con.register("_parquet", pq.read_table(file.path))
+            con.register("_parquet", pq.ParquetFile(file.path).read())
             con.execute(
                 f"insert into {table} select {picked}, {literal(str(file.path))}, row_number() over () from _parquet"
             )
-        except (duckdb.Error, OSError, ValueError) as error:
+        except (duckdb.Error, ArrowException, OSError, ValueError) as error:
             con.execute(f"delete from {table} where _path = {literal(str(file.path))}")
             result.refused[file.path] = f"{file.relative}: cannot be read as Parquet: {error}. Ask for the file again."
         finally:

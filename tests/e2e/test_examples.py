@@ -1,0 +1,377 @@
+"""The examples give the figures their READMEs state, and the same as an independent calculation with pandas.
+
+Belongs here: running each example's script on the real data, and pandas over its source files. Does not: any SQL of the
+project. Skipped where the data is absent (it is not part of the repository).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+import pytest
+
+from tests.frames import differences, read_mart
+
+ROOT = Path(__file__).parents[2]
+DATA = ROOT.parent / "shared" / "data"
+CX = ROOT / ".venv" / "bin" / "cx"
+pytestmark = pytest.mark.slow
+
+
+@dataclass(frozen=True)
+class Example:
+    """An example that was run: where its state is, and what the script printed."""
+
+    name: str
+    data: Path
+    home: Path
+    output: str
+
+    def mart(self, name: str) -> pd.DataFrame:
+        """All rows of a mart of the release."""
+        return read_mart(self.home / "releases" / "current" / "cx.duckdb", name)
+
+    def warehouse(self, sql: str) -> pd.DataFrame:
+        """A query of the warehouse, for what releases do not hold."""
+        with duckdb.connect(str(self.home / "warehouse" / "cx.duckdb"), read_only=True) as con:
+            return con.execute(sql).df()
+
+    def query(self, sql: str) -> list[dict[str, Any]]:
+        """`cx query`, as the README tells it."""
+        done = subprocess.run([CX, "query", sql, "--json"], env=_environment(self.home), capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def run_again(self) -> str:
+        """Run the script once more; return what it printed."""
+        return _run(self.name, self.home, str(self.data))
+
+
+def _environment(home: Path) -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("CX_")} | {"CX_HOME": str(home)}
+
+
+def _start(name: str, home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    script = ROOT / "examples" / name / "run"
+    return subprocess.run([script, *arguments], env=_environment(home), capture_output=True, text=True, timeout=300)
+
+
+def _run(name: str, home: Path, *arguments: str) -> str:
+    done = _start(name, home, *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def _example(name: str, folder: str, factory: pytest.TempPathFactory) -> Example:
+    data = DATA / folder
+    if not data.is_dir():
+        pytest.skip(f"example {name}: no real data at {data}")
+    home = factory.mktemp(name) / "cx"
+    return Example(name, data, home, _run(name, home, str(data)))
+
+
+def _same(actual: pd.DataFrame, expected: pd.DataFrame, keys: list[str], columns: list[str]) -> None:
+    found = differences(actual, expected, keys, columns)
+    assert not found, f"{len(found)} differences, first: {found[:5]}"
+
+
+@pytest.mark.parametrize("name", ["online_retail", "service_desk", "telco"])
+def test_a_script_says_what_is_missing(name: str, tmp_path: Path) -> None:
+    usage = _start(name, tmp_path / "cx")
+    assert (usage.returncode, usage.stderr.startswith("usage: ")) == (64, True)
+    absent = _start(name, tmp_path / "cx", str(tmp_path / "nowhere"))
+    assert absent.returncode == 1
+    assert f"{name}: there is no {tmp_path}/nowhere/" in absent.stderr
+    assert not (tmp_path / "cx").exists()
+
+
+def test_a_script_leaves_another_home_alone(tmp_path: Path) -> None:
+    (tmp_path / "Telco-Customer-Churn.csv").touch()
+    (tmp_path / "cx" / "landing").mkdir(parents=True)
+    refused = _start("telco", tmp_path / "cx", str(tmp_path))
+    assert (refused.returncode, "holds something else" in refused.stderr) == (1, True)
+    assert [path.name for path in (tmp_path / "cx").rglob("*")] == ["landing"]
+
+
+# --- online retail ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def retail(tmp_path_factory: pytest.TempPathFactory) -> Example:
+    return _example("online_retail", "online_retail", tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def lines(retail: Example) -> pd.DataFrame:
+    """The source as pandas reads it; money exact, in tenths of a penny."""
+    with zipfile.ZipFile(retail.data / "by_day.zip") as files:
+        names = [name for name in files.namelist() if name.endswith(".csv")]
+        assert len(names) == 305
+        source = pd.concat([pd.read_csv(files.open(name), dtype={"InvoiceNo": str}) for name in names])
+    lines = pd.DataFrame(
+        {
+            "invoice": source["InvoiceNo"],
+            "metric_date": pd.to_datetime(source["InvoiceDate"]).dt.normalize(),
+            "country": source["Country"],
+            "person": source["CustomerID"].astype("Int64"),
+            "is_return": source["InvoiceNo"].str.startswith("C"),
+            "amount": (source["UnitPrice"] * 1000).round().astype("int64") * source["Quantity"],
+        }
+    )
+    assert ((source["UnitPrice"] * 1000) % 1).between(1e-6, 1 - 1e-6).sum() == 0
+    return lines
+
+
+def test_online_retail_gives_the_published_figures(retail: Example) -> None:
+    assert "305 deliveries, 541909 rows, 0 in quarantine" in retail.output
+    staged = retail.warehouse(
+        "select cast(sum(quantity * unit_price) as varchar) as amount, count(*) as n, count(distinct order_id) as invoices, "
+        "count(*) filter (where person_id is null) as of_nobody, count(distinct person_id) as persons, "
+        "count(distinct order_id) filter (where is_return) as cancellations from staging.stg_order_lines"
+    ).iloc[0]
+    assert float(staged["amount"]) == 9747747.934
+    assert (staged["n"], staged["invoices"], staged["cancellations"]) == (541909, 25900, 3836)
+    assert (staged["of_nobody"], staged["persons"]) == (135080, 4372)
+    sales = retail.query(
+        "select sum(net_amount) as net, sum(gross_amount) as gross, sum(refund_amount) as back, sum(orders) as orders "
+        "from sales_daily"
+    )
+    assert sales == [{"net": "9747747.9340", "gross": "10644560.4240", "back": "896812.4900", "orders": 22064}]
+    cohort = retail.query("select active from retention_cohorts where cohort_month = '2010-12-01' order by months_since")
+    assert [row["active"] for row in cohort] == [948, 362, 317, 367, 341, 376, 360, 336, 336, 374, 354, 474, 260]
+
+
+def test_online_retail_sales_equal_pandas_by_day_and_country(retail: Example, lines: pd.DataFrame) -> None:
+    by = ["metric_date", "country"]
+    sold, back = lines[~lines["is_return"]], lines[lines["is_return"]]
+    expected = pd.DataFrame(
+        {
+            "net_amount": lines.groupby(by)["amount"].sum() / 1000,
+            "gross_amount": sold.groupby(by)["amount"].sum() / 1000,
+            "refund_amount": -back.groupby(by)["amount"].sum() / 1000,
+            "orders": sold.groupby(by)["invoice"].nunique(),
+        }
+    ).fillna(0)
+    assert len(expected) > 1500
+    _same(retail.mart("sales_daily"), expected.reset_index(), by, list(expected.columns))
+
+
+def test_online_retail_cohorts_equal_pandas(retail: Example, lines: pd.DataFrame) -> None:
+    known = lines.dropna(subset="person")
+    months = pd.DataFrame({"person": known["person"], "month": known["metric_date"].dt.to_period("M")}).drop_duplicates()
+    months["cohort"] = months.groupby("person")["month"].transform("min")
+    months["since"] = [month.ordinal - cohort.ordinal for month, cohort in zip(months["month"], months["cohort"], strict=True)]
+    matrix = months.groupby(["cohort", "since"]).size().unstack(fill_value=0)
+    last = lines["metric_date"].max().to_period("M")
+    expected = pd.DataFrame(
+        [
+            {"cohort_month": cohort.start_time, "months_since": since, "active": row.get(since, 0), "customers": row[0]}
+            for cohort, row in matrix.iterrows()
+            for since in range(last.ordinal - cohort.ordinal + 1)
+        ]
+    )
+    assert len(expected) == 13 * 14 / 2
+    expected["retention_rate"] = expected["active"] / expected["customers"]
+    keys = ["cohort_month", "months_since"]
+    _same(retail.mart("retention_cohorts"), expected, keys, ["active", "customers", "retention_rate"])
+
+
+def test_online_retail_lines_without_customer_belong_to_nobody(retail: Example, lines: pd.DataFrame) -> None:
+    known = lines.dropna(subset="person")
+    with_order = known[known["person"].isin(known.loc[~known["is_return"], "person"])]
+    expected = pd.DataFrame(
+        {
+            "orders": with_order[~with_order["is_return"]].groupby("person")["invoice"].nunique(),
+            "net_amount": with_order.groupby("person")["amount"].sum() / 1000,
+        }
+    ).reset_index(names="person_id")
+    expected["person_id"] = expected["person_id"].astype(str)
+    assert len(expected) == 4339
+    _same(retail.mart("clv_customer"), expected, ["person_id"], ["orders", "net_amount"])
+    days = retail.warehouse("select person_id, activity_day from intermediate.int_customer_days")
+    assert set(zip(days["person_id"], days["activity_day"], strict=True)) == set(
+        zip(known["person"].astype(str), known["metric_date"], strict=True)
+    )
+
+
+def test_online_retail_again_loads_nothing(retail: Example) -> None:
+    before = retail.mart("sales_daily")
+    assert "nothing new was delivered" in retail.run_again()
+    pd.testing.assert_frame_equal(retail.mart("sales_daily"), before)
+
+
+# --- service desk -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Example:
+    return _example("service_desk", "uci_incident_log", tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def log(desk: Example) -> pd.DataFrame:
+    """The audit log in the order of its versions."""
+    log = pd.read_csv(desk.data / "incidents_first119998.csv.gz", dtype=str, na_values=["?"], keep_default_na=False)
+    for column in ("opened_at", "resolved_at", "closed_at", "sys_updated_at"):
+        log[column] = pd.to_datetime(log[column], format="%d/%m/%Y %H:%M")
+    for column in ("reassignment_count", "reopen_count", "sys_mod_count"):
+        log[column] = log[column].astype(int)
+    assert len(log) == 119_998
+    return log.sort_values(["number", "sys_updated_at", "sys_mod_count"], kind="stable")
+
+
+@pytest.fixture(scope="module")
+def incidents(log: pd.DataFrame) -> pd.DataFrame:
+    """One row an incident: its last version, and when it was resolved for the last time."""
+    cases = log.groupby("number").tail(1).set_index("number")
+    states = log[log["incident_state"] == "Resolved"].groupby("number")["sys_updated_at"].max().reindex(cases.index)
+    # Where both are known, the incident's own word and the last state Resolved are the same instant.
+    both = cases["resolved_at"].notna() & states.notna()
+    assert both.sum() == 19_350 and (cases["resolved_at"] == states)[both].all()
+    resolved = cases["resolved_at"].fillna(states).fillna(cases["closed_at"])
+    assert (cases["resolved_at"].isna().sum(), (cases["resolved_at"].isna() & states.isna()).sum()) == (1418, 3)
+    return pd.DataFrame(
+        {
+            "case_id": cases.index,
+            "person": cases["caller_id"],
+            "channel": cases["contact_type"].str.lower(),
+            "topic": cases["category"].fillna("unknown"),
+            "queue": cases["assignment_group"].fillna("unknown"),
+            "opened_at": cases["opened_at"],
+            "resolved_at": resolved,
+            "resolved_day": resolved.dt.normalize(),
+            "resolution_minutes": (resolved - cases["opened_at"]) / pd.Timedelta(minutes=1),
+            "is_one_touch": (cases["reassignment_count"] == 0) & (cases["reopen_count"] == 0),
+        }
+    ).reset_index(drop=True)
+
+
+def test_service_desk_gives_its_figures(desk: Example) -> None:
+    assert "3 deliveries, 359994 rows, 2 in quarantine" in desk.output
+    contacts = desk.query("select channel, sum(inbound) as n from contact_volume_daily group by channel order by channel")
+    assert contacts == [{"channel": "email", "n": 36}, {"channel": "phone", "n": 20733}]
+    resolved = desk.query(
+        "select sum(cases_resolved) as cases, sum(one_touch_cases) as one_touch, "
+        "round(sum(resolution_minutes) / sum(cases_resolved) / 60, 2) as hours from resolution_daily"
+    )
+    assert resolved == [{"cases": 20769, "one_touch": 10875, "hours": 175.05}]
+    fcr = desk.query("select sum(issues) as issues, sum(resolved_first_contact) as resolved from fcr_daily")
+    assert fcr == [{"issues": 16678, "resolved": 14309}]
+
+
+def test_service_desk_every_case_equals_pandas(desk: Example, incidents: pd.DataFrame) -> None:
+    actual = desk.warehouse(
+        "select case_id, channel, topic, queue, resolved_at, resolved_day, resolution_minutes, is_one_touch "
+        "from intermediate.int_cases"
+    )
+    columns = ["channel", "topic", "queue", "resolved_day", "resolution_minutes", "is_one_touch"]
+    assert len(actual) == 20_769
+    _same(actual, incidents, ["case_id"], columns)
+
+
+def test_service_desk_marts_add_up_to_the_incidents(desk: Example, incidents: pd.DataFrame) -> None:
+    by_case = incidents.rename(columns={"resolved_day": "metric_date"}).groupby(["metric_date", "channel", "topic", "queue"])
+    resolution = by_case.agg(
+        cases_resolved=("case_id", "size"),
+        resolution_minutes=("resolution_minutes", "sum"),
+        one_touch_cases=("is_one_touch", "sum"),
+    )
+    keys = list(resolution.index.names)
+    _same(desk.mart("resolution_daily"), resolution.reset_index(), keys, list(resolution.columns))
+
+    opened = incidents.assign(metric_date=incidents["opened_at"].dt.normalize(), hour=incidents["opened_at"].dt.hour)
+    keys = ["metric_date", "hour", "channel", "topic", "queue"]
+    contacts = opened.groupby(keys).agg(inbound=("case_id", "size"), handled=("case_id", "size"))
+    volume = desk.mart("contact_volume_daily")
+    _same(volume, contacts.reset_index(), keys, ["inbound", "handled"])
+    by_day = opened.groupby(["metric_date", "channel"]).agg(inbound=("case_id", "size")).reset_index()
+    _same(volume.groupby(["metric_date", "channel"])["inbound"].sum().reset_index(), by_day, ["metric_date", "channel"],
+          ["inbound"])  # fmt: skip
+    assert volume["inbound"].sum() == len(incidents)
+
+
+def test_service_desk_events_tell_every_reopening(desk: Example, log: pd.DataFrame, incidents: pd.DataFrame) -> None:
+    events = desk.warehouse("select case_id, event, occurred_at from staging.stg_case_events")
+    assert len(events) == 119_998 - 2
+    counted = events[events["event"] == "reopened"].groupby("case_id").size()
+    told = log.groupby("number")["reopen_count"].last()
+    assert counted.to_dict() == told[told > 0].to_dict()
+    quarantined = desk.warehouse("select raw_text from ops.quarantine")["raw_text"].map(json.loads)
+    assert [row["incident_state"] for row in quarantined] == ["-100", "-100"]
+
+    # First contact resolution: nobody came back with the category, nor was the incident reopened, within 7 x 24 h.
+    week = pd.Timedelta(days=7)
+    known = incidents.dropna(subset="person").sort_values(["person", "topic", "opened_at", "case_id"])
+    grouped = known.groupby(["person", "topic"])["opened_at"]
+    is_issue = ~((known["opened_at"] - grouped.shift(1)) <= week)
+    came_back = (grouped.shift(-1) - known["opened_at"]) <= week
+    rose = log[log["reopen_count"] > log.groupby("number")["reopen_count"].shift().fillna(0)]
+    reopened = rose.merge(known[["case_id", "opened_at"]], left_on="number", right_on="case_id", suffixes=("", "_of"))
+    within = (reopened["sys_updated_at"] - reopened["opened_at_of"]).between(pd.Timedelta(0), week)
+    is_resolved = ~came_back & ~known["case_id"].isin(reopened.loc[within, "number"])
+    expected = (
+        known.assign(metric_date=known["opened_at"].dt.normalize(), issues=is_issue, resolved=is_issue & is_resolved)
+        .groupby(["metric_date", "channel", "topic"])[["issues", "resolved"]].sum()
+        .rename(columns={"resolved": "resolved_first_contact"}).reset_index()
+    )  # fmt: skip
+    fcr = desk.mart("fcr_daily")
+    columns = ["issues", "resolved_first_contact"]
+    _same(fcr[fcr["known_person_contacts"] > 0], expected, ["metric_date", "channel", "topic"], columns)
+
+
+def test_service_desk_again_loads_nothing(desk: Example) -> None:
+    before = desk.mart("resolution_daily")
+    assert "nothing new was delivered" in desk.run_again()
+    pd.testing.assert_frame_equal(desk.mart("resolution_daily"), before)
+
+
+# --- telco --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def telco(tmp_path_factory: pytest.TempPathFactory) -> Example:
+    return _example("telco", "telco_churn", tmp_path_factory)
+
+
+def test_telco_churn_by_plan(telco: Example) -> None:
+    assert "1 deliveries, 7043 rows, 0 in quarantine" in telco.output
+    rows = telco.query(
+        "select plan, active_at_start, lost, churn_rate from churn_daily "
+        "where basis = 'contractual' and period = 'month' and metric_date = '2024-01-31' order by plan"
+    )
+    percent = {row["plan"]: round(100 * row["churn_rate"], 2) for row in rows}
+    assert percent == {"all": 26.54, "Month-to-month": 42.71, "One year": 11.27, "Two year": 2.83}
+
+    source = pd.read_csv(telco.data / "Telco-Customer-Churn.csv")
+    source["lost"] = source["Churn"] == "Yes"
+    whole = source.assign(Contract="all")
+    by_plan = pd.concat([source, whole]).groupby("Contract")["lost"].agg(["size", "sum", "mean"]).reset_index()
+    by_plan.columns = ["plan", "active_at_start", "lost", "churn_rate"]
+    assert len(by_plan) == 4
+    _same(pd.DataFrame(rows), by_plan, ["plan"], ["active_at_start", "lost", "churn_rate"])
+
+
+def test_telco_tenure_is_the_months_before_january(telco: Example) -> None:
+    """Tenure 0 is in the base; the base at the start of any month is whoever had that tenure."""
+    source = pd.read_csv(telco.data / "Telco-Customer-Churn.csv")
+    assert (source["tenure"] == 0).sum() == 11
+    churn = telco.mart("churn_daily")
+    months = churn[(churn["period"] == "month") & (churn["plan"] == "all") & churn["metric_date"].dt.is_month_end]
+    actual = months.set_index(months["metric_date"].dt.to_period("M"))["active_at_start"]
+    january = pd.Period("2024-01")
+    expected = {month: int((source["tenure"] >= (january - month).n).sum()) for month in actual.index}
+    assert actual.to_dict() == expected
+
+
+def test_telco_again_loads_nothing(telco: Example) -> None:
+    before = telco.mart("churn_daily")
+    assert "nothing new was delivered" in telco.run_again()
+    pd.testing.assert_frame_equal(telco.mart("churn_daily"), before)
