@@ -35,7 +35,7 @@ demo: setup  ## simulate a company, backfill it, run one night, print the metric
 test: setup  ## everything CI runs
 	@$(BIN)/ruff check .
 	@$(BIN)/dg check defs
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 lint: setup
 	@$(BIN)/ruff check .
@@ -48,7 +48,7 @@ bench: setup  ## a night and the backfill as ratios to a bare DuckDB script, mea
 	@$(BIN)/python -m tests.bench $(BENCH_ARGS)
 
 lock:  ## re-resolve requirements.lock (only after changing pyproject.toml)
-	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --extra dev --extra setup pyproject.toml -o requirements.lock
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --extra dev --extra setup pyproject.toml -o requirements.lock --custom-compile-command 'make lock'
 
 clean:
 	rm -rf $(VENV) .cx dbt_project/target .pytest_cache .ruff_cache .hypothesis

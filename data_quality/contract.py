@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 CONTRACTS_DIR = Path(__file__).resolve().parent / "contracts"
 DOMAINS = ("crm", "contact_center", "ecommerce")
@@ -64,6 +64,13 @@ class Limits(BaseModel):
     quarantineShare: float = Field(ge=0, le=1)
     volumeRatio: tuple[float, float]
 
+    @field_validator("volumeRatio")
+    @classmethod
+    def _low_before_high(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if not 0 <= value[0] <= 1 <= value[1]:
+            raise ValueError(f"{list(value)} is not [low, high] with low <= 1 <= high")
+        return value
+
 
 class Contract(BaseModel):
     """One feed: its columns, key, version column, delivery kind, row rules, exclusions and limits."""
@@ -97,6 +104,12 @@ class Contract(BaseModel):
             raise ValueError("no property has primaryKey: true")
         if any(not column.required for column in self.properties if column.primaryKey):
             raise ValueError("a primaryKey property must be required: true")
+        rules = [rule.name for rule in (*self.quality, *self.exclusions)]
+        if len(set(rules)) != len(rules):
+            raise ValueError("a rule is named twice")
+        types = {column.name: column.logicalType for column in self.properties}
+        if self.versionColumn and types[self.versionColumn] != "timestamp":
+            raise ValueError(f"versionColumn '{self.versionColumn}' must be a timestamp")
         return self
 
     @property
@@ -116,7 +129,7 @@ def load_contracts(folder: Path = CONTRACTS_DIR) -> dict[str, Contract]:
     for path in sorted(folder.glob("*.yml")):
         try:
             contract = Contract.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise ContractError(f"{path}: {error}") from None
         except ValidationError as error:
             problems = "; ".join(

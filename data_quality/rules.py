@@ -31,6 +31,8 @@ LINEAGE_COLUMNS = {
     "_content_hash": "VARCHAR",
     "_ingested_at": "TIMESTAMP",
 }
+_ISO_DAY = "[0-9]{4}[-/][0-9]{1,2}[-/][0-9]{1,2}"
+_THOUSANDS = "[+-]?([0-9]+|[0-9]{1,3}([.][0-9]{3})+)"
 KEY_SEPARATOR = 31  # ASCII unit separator, which `control_character` keeps out of keys
 _TRUE, _FALSE = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
 
@@ -71,32 +73,50 @@ def cast(column: Property, text: str, dialect: Dialect) -> str:
         case "string":
             return text
         case "integer":
-            return f"try_cast({text} as bigint)"
+            # DuckDB rounds 1.5 to 2; 3.0 is how a float column writes 3.
+            whole = r"[+-]?[0-9]+([.]0*)?" if dialect.decimal == "." else rf"{_THOUSANDS}(,0*)?"
+            return f"case when regexp_full_match({text}, '{whole}') then try_cast({_point(text, dialect)} as bigint) end"
         case "number":
-            number = text if dialect.decimal == "." else f"replace(replace({text}, '.', ''), ',', '.')"
-            return f"try_cast({number} as decimal(18, 4))"
+            number = f"try_cast({_point(text, dialect)} as decimal(18, 4))"
+            if dialect.decimal == ".":
+                return number
+            # 12.50 with a decimal comma would become 1250: dots only between groups of three.
+            return f"case when regexp_full_match({text}, '{_THOUSANDS}(,[0-9]*)?') then {number} end"
         case "boolean":
             true, false = (", ".join(literal(word) for word in words) for words in (_TRUE, _FALSE))
             return f"case when lower({text}) in ({true}) then true when lower({text}) in ({false}) then false end"
         case "date":
             if dialect.datetime_format:
                 return f"cast(try_strptime({text}, {literal(dialect.datetime_format)}) as date)"
-            return f"try_cast({text} as date)"
+            shape = f"{_ISO_DAY}([ T]00:00(:00([.]0*)?)?)?"
+            return f"case when regexp_full_match({text}, '{shape}') then try_cast({text} as date) end"
         case "timestamp":
             return _timestamp(text, dialect)
 
 
+def _point(text: str, dialect: Dialect) -> str:
+    return text if dialect.decimal == "." else f"replace(replace({text}, '.', ''), ',', '.')"
+
+
 def _timestamp(text: str, dialect: Dialect) -> str:
-    """Instants as UTC. A text with an offset says its own zone; a naive one is in the source's declared zone."""
-    if dialect.datetime_format and "%z" in dialect.datetime_format:
+    """Instants as UTC. A text with an offset says its own zone; a naive one is in the source's declared zone.
+
+    In the hour that a clock skips or repeats, a naive time is read with standard time (ICU's rule).
+    """
+    if dialect.datetime_format and ("%z" in dialect.datetime_format or "%Z" in dialect.datetime_format):
         return f"timezone('UTC', try_strptime({text}, {literal(dialect.datetime_format)}))"
     if dialect.datetime_format:
         naive = f"try_strptime({text}, {literal(dialect.datetime_format)})"
         return _to_utc(naive, dialect.timezone)
+    # The shapes come first: DuckDB takes 03/04/26 for the year 3, knows 'infinity', and drops a trailing UTC.
     naive = _to_utc(f"try_cast({text} as timestamp)", dialect.timezone)
-    # The session's zone is UTC, so a cast to timestamptz reads the offset and nothing else.
-    aware = f"timezone('UTC', try_cast({text} as timestamptz))"
-    return f"case when regexp_matches({text}, '(Z|[+-][0-9]{{2}}(:?[0-9]{{2}})?)$', 'i') and {text} like '%:%' then {aware} else {naive} end"
+    # The session's zone is UTC, so a cast to timestamptz reads the offset and nothing else; it knows no blank before it.
+    aware = f"timezone('UTC', try_cast(regexp_replace(upper({text}), ' ([+-][0-9:]+)$', '\\1') as timestamptz))"
+    shape = rf"{_ISO_DAY}[ T]+[0-9:.]+ ?(Z|UTC|GMT|[+-][0-9]{{2}}(:?[0-9]{{2}})?)"
+    return (
+        f"case when regexp_full_match({text}, '{_ISO_DAY}([ T]+[0-9:.]+)?') then {naive} "
+        f"when regexp_full_match({text}, '{shape}', 'i') then {aware} end"
+    )
 
 
 def _to_utc(naive: str, zone: str) -> str:
@@ -114,7 +134,8 @@ def cast_hint(column: Property, dialect: Dialect) -> str:
             return "is not true or false"
         case _:
             wanted = f"in the format {dialect.datetime_format}" if dialect.datetime_format else "in ISO 8601"
-            return f"is not a {column.logicalType} {wanted} (set datetime_format in cx.toml)"
+            example = "'%d/%m/%Y'" if column.logicalType == "date" else "'%d/%m/%Y %H:%M'"
+            return f"is not a {column.logicalType} {wanted} (set datetime_format in cx.toml, for example {example})"
 
 
 def key_expression(contract: Contract) -> str:

@@ -5,18 +5,21 @@ Belongs here: paths, environment variables, the schema of `cx.toml`. Does not: a
 
 from __future__ import annotations
 
+import codecs
 import os
+import re
 import tomllib
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 DBT_PROJECT_DIR = Path(os.environ.get("CX_DBT_PROJECT") or PROJECT_ROOT / "dbt_project").resolve()
+_USUAL = {"delimiter": ";", "quote": '"'}
 ENVIRONMENTS = ("local", "ci", "production")
 
 
@@ -52,13 +55,17 @@ class Business(BaseModel):
     @field_validator("reporting_currency")
     @classmethod
     def _currency_code(cls, value: str) -> str:
-        if not (len(value) == 3 and value.isascii() and value.isupper()):
+        if not (len(value) == 3 and value.isascii() and value.isalpha() and value.isupper()):
             raise ValueError(f"'{value}' is not an ISO 4217 code; write one like 'EUR'")
         return value
 
 
 class Expression(BaseModel):
-    """A column computed by DuckDB SQL over the text columns of the source, `_file` (name) and `_line` (number)."""
+    """A column computed by DuckDB SQL over the text columns of the source, `_file` (name) and `_line` (number).
+
+    Columns of NDJSON are the top-level keys, spelled as in the file; `_json` is the whole line, for what lies deeper
+    (`_json->>'$.via.channel'`).
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     expr: str
@@ -89,6 +96,13 @@ class FeedSource(BaseModel):
     def _inside_landing(cls, value: str) -> str:
         if value.startswith("/") or ".." in Path(value).parts:
             raise ValueError(f"'{value}' leaves the landing folder; write a pattern relative to it")
+        if not Path(value).name:
+            raise ValueError(f"'{value}' names no file; write one like 'shop/{{day}}.csv'")
+        placeholders = set(re.findall(r"\{[^{}]*\}", value)) - {"{day}"}
+        if placeholders:
+            raise ValueError(f"'{value}' has {placeholders.pop()}; the only placeholder is {{day}}, a date like 2026-01-31")
+        if "**" in value:
+            raise ValueError(f"'{value}' has **; write one * for each folder, as in '*/*/orders.csv'")
         return value
 
     @field_validator("timezone")
@@ -101,9 +115,18 @@ class FeedSource(BaseModel):
     def _known_encoding(cls, value: str) -> str:
         try:
             "".encode(value)
-        except LookupError:
+            return codecs.lookup(value).name
+        except (LookupError, UnicodeError, ValueError):
             raise ValueError(f"'{value}' is not an encoding Python knows; write one like 'cp1252'") from None
-        return value
+
+    @model_validator(mode="after")
+    def _structure_is_clear(self) -> FeedSource:
+        for name in ("delimiter", "quote"):
+            if getattr(self, name) in "\r\n\0 " and (name, self.delimiter) != ("delimiter", " "):
+                raise ValueError(f"{name} cannot be {getattr(self, name)!r}; write a character like {name} = '{_USUAL[name]}'")
+        if self.delimiter == self.quote:
+            raise ValueError(f"delimiter and quote are both {self.quote!r}; write two different characters")
+        return self
 
 
 class CxConfig(BaseModel):
@@ -126,6 +149,17 @@ class CxConfig(BaseModel):
     def sources_of(self, feeds: set[str]) -> list[FeedSource]:
         """The sources of the feeds named, in the order of the file."""
         return [source for source in self.feed if source.feed in feeds]
+
+
+def _problem(issue: dict[str, Any]) -> str:
+    """What a person is told of a value that does not fit: the place in cx.toml, what is wrong, the keys there are."""
+    *parents, key = issue["loc"] or ("",)
+    place = ".".join(str(part) for part in issue["loc"])
+    if issue["type"] != "extra_forbidden":
+        return f"{place}: {issue['msg'].removeprefix('Value error, ')}"
+    tables = {(): CxConfig, ("business",): Business, ("feed",): FeedSource}
+    table = tables.get(tuple(part for part in parents if not isinstance(part, int)), Expression)
+    return f"{place}: unknown key '{key}'; write one of {', '.join(table.model_fields)}"
 
 
 class Settings:
@@ -171,13 +205,14 @@ class Settings:
             ) from None
         except tomllib.TOMLDecodeError as error:
             raise ConfigError(f"{path}: {error}") from None
+        except UnicodeDecodeError as error:
+            raise ConfigError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
+        except OSError as error:
+            raise ConfigError(f"{path}: {error.strerror}; CX_CONFIG is the path of a readable cx.toml") from None
         try:
             return CxConfig.model_validate(raw)
         except ValidationError as error:
-            problems = "; ".join(
-                f"{'.'.join(str(part) for part in issue['loc'])}: {issue['msg']}" for issue in error.errors()
-            )
-            raise ConfigError(f"{path}: {problems}") from None
+            raise ConfigError(f"{path}: " + "; ".join(_problem(dict(issue)) for issue in error.errors())) from None
 
     def today(self) -> date:
         """Today in the business time zone."""

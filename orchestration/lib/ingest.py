@@ -41,7 +41,7 @@ from orchestration.lib import readers
 from orchestration.lib.readers import FileFacts, FileRefused, LandingFile, Reject
 from orchestration.lib.warehouse import table_exists, tx
 from orchestration.partitions import Window
-from orchestration.settings import Expression, FeedSource, Settings
+from orchestration.settings import ConfigError, Expression, FeedSource, Settings
 
 Progress = Callable[[str], None]
 
@@ -96,12 +96,19 @@ def take_deliveries(
     now = datetime.now(UTC).replace(tzinfo=None)
     rows: list[tuple[Any, ...]] = []
     touched: list[tuple[int, str, str]] = []
-    arrived: dict[str, set[date]] = defaultdict(set)
+    arrived: dict[tuple[str, str], set[date]] = defaultdict(set)
+    matched: dict[str, str] = {}
     for source in sources:
+        _check_mapping(settings, source)
         for file in readers.discover(settings, source):
+            if matched.setdefault(file.delivery, source.pattern) != source.pattern:
+                raise ConfigError(
+                    f"{settings.config_path}: {file.relative} matches two patterns of the feed '{source.feed}', "
+                    f"'{matched[file.delivery]}' and '{source.pattern}'; write patterns that share no file"
+                )
             if file.delivery_day not in window:
                 continue
-            arrived[source.feed].add(file.delivery_day)
+            arrived[source.feed, source.pattern].add(file.delivery_day)
             if _is_known(known, file):
                 taken.unchanged += 1
                 continue
@@ -125,8 +132,11 @@ def take_deliveries(
             con.execute("update ops.deliveries set mtime_ns = ? where delivery = ? and content_hash = ?", row)
         if rows:
             columns = [list(column) for column in zip(*rows, strict=True)]
+            # What was refused or gone before and comes again is the same row of the ledger, not one more.
             con.execute(
-                "delete from ops.deliveries where status = 'pending' and delivery in (select unnest($1))", [columns[0]]
+                "delete from ops.deliveries where delivery in (select unnest($1)) and (status = 'pending' or "
+                "status in ('refused', 'vanished') and (delivery, content_hash) in (select (unnest($1), unnest($2))))",
+                [columns[0], columns[7]],
             )
             con.execute(
                 "insert into ops.deliveries select "
@@ -152,11 +162,15 @@ def _is_known(known: dict[str, tuple[int, int, str]], file: LandingFile) -> bool
     return stat.st_size == size and stat.st_mtime_ns == mtime
 
 
-def _judge_arrival(sources: list[FeedSource], arrived: dict[str, set[date]], window: Window) -> list[Verdict]:
+def _judge_arrival(sources: list[FeedSource], arrived: dict[tuple[str, str], set[date]], window: Window) -> list[Verdict]:
     import pandas as pd
 
     due = [
-        {"feed": source.feed, "expectation": f"{source.feed} {day}", "missing": int(day not in arrived[source.feed])}
+        {
+            "feed": source.feed,
+            "expectation": f"{source.feed} {day} ({source.pattern})",
+            "missing": int(day not in arrived[source.feed, source.pattern]),
+        }
         for source in sources
         if source.expected
         for day in window.days()
@@ -169,6 +183,16 @@ def _judge_arrival(sources: list[FeedSource], arrived: dict[str, set[date]], win
     if due:
         verdicts += judge(pd.DataFrame(due), "feed", arrival_checks(), "expectation")[0]
     return verdicts
+
+
+def _check_mapping(settings: Settings, source: FeedSource) -> None:
+    """A mapping to a column that the contract does not have would be ignored, most likely over a slip of the pen."""
+    names = [column.name for column in load_contracts()[source.feed].properties]
+    unknown = sorted({*source.columns, *source.constants} - set(names))
+    if unknown:
+        raise ConfigError(
+            f"{settings.config_path}: the feed '{source.feed}' has no column '{unknown[0]}'; write one of {', '.join(names)}"
+        )
 
 
 def reading_fingerprint(settings: Settings, feed: str) -> str:
@@ -211,8 +235,16 @@ def reset_feeds(con: duckdb.DuckDBPyConnection, settings: Settings, feeds: list[
         for feed in feeds:
             con.execute(f"truncate raw.{ident(feed)}")
         con.execute("delete from ops.quarantine where feed in (select unnest($1))", [feeds])
-        con.execute("delete from ops.deliveries where status = 'replaced' and feed in (select unnest($1))", [feeds])
-        con.execute("update ops.deliveries set status = 'pending' where feed in (select unnest($1))", [feeds])
+        # A file is read once, as it is now: of its rows in the ledger the newest stays. Why it was refused is forgotten
+        # too, because the reading may have been corrected since.
+        con.execute(
+            "delete from ops.deliveries where feed in (select unnest($1)) and rowid not in "
+            "(select max_by(rowid, (taken_at, rowid)) from ops.deliveries group by delivery)",
+            [feeds],
+        )
+        con.execute(
+            "update ops.deliveries set status = 'pending', reason = null where feed in (select unnest($1))", [feeds]
+        )
         con.execute("delete from ops.loaded where feed in (select unnest($1))", [feeds])
         con.execute("update ops.clock set fingerprint = null")
 
@@ -227,6 +259,7 @@ def load_feed(
     """
     contract = load_contracts()[feed]
     loaded = Loaded(feed)
+    _wake_repeats(con, feed)
     pending = _pending(con, settings, feed)
     if not pending:
         loaded.verdicts = [Verdict(gate, feed, "hold", True, message="nothing was delivered") for gate in (READABLE, ROW_RULES)]
@@ -261,10 +294,23 @@ def load_feed(
     profile = _profile(con, contract, [file for file, _ in pending], rejects, problems, repeats)
     loaded.verdicts, failed = judge(profile, "feed", delivery_checks(), "delivery")
     refused = failed[READABLE] | failed[ROW_RULES]
+    # What repeats a refused delivery is refused with it; what repeats the content that a refused delivery goes on to hold
+    # is still a repeat.
+    refused |= {delivery for delivery, original in repeats.items() if original in refused}
+    held = dict(
+        con.execute(
+            "select content_hash, delivery from ops.deliveries where feed = ? and status = 'accepted' and rows_read > 0 "
+            "and delivery in (select cast(unnest($2) as varchar))",
+            [feed, list(refused)],
+        ).fetchall()
+    )
+    repeats |= {d: held[digest] for d, digest in content.items() if d not in refused and digest in held}
     _write(con, settings, contract, profile, refused, rejects, repeats, run_id)
     for row in profile.to_dict("records"):
         bad = row["delivery"] in refused
         loaded.refused += bad
+        if row["delivery"] in repeats and not bad:
+            continue
         loaded.accepted += not bad
         loaded.rows_read += row["rows_read"]
         loaded.rows_quarantined += 0 if bad else row["rows_bad"]
@@ -274,6 +320,16 @@ def load_feed(
     _write_quarantine_files(con, settings, feed, run_id)
     con.execute("drop table incoming")
     return loaded
+
+
+def _wake_repeats(con: duckdb.DuckDBPyConnection, feed: str) -> None:
+    """A delivery that repeated another one holds its content alone once the other one comes with new content."""
+    con.execute(
+        "update ops.deliveries set status = 'pending', reason = null where feed = $1 and status = 'repeated' "
+        "and content_hash in (select content_hash from ops.deliveries where feed = $1 and status = 'accepted' "
+        "and delivery in (select delivery from ops.deliveries where feed = $1 and status = 'pending'))",
+        [feed],
+    )
 
 
 def _pending(con: duckdb.DuckDBPyConnection, settings: Settings, feed: str) -> list[tuple[LandingFile, str | None]]:
@@ -336,7 +392,7 @@ def _text_expression(source: FeedSource, name: str, header: tuple[str, ...] | No
     if isinstance(mapped, Expression):
         text = f"cast(({mapped.expr}) as varchar)"
     elif header is None:
-        text = f"json_extract_string(_json, {literal('$.' + ident(mapped))})"
+        text = readers.json_text(mapped)
     else:
         text = ident(mapped)
     missing = ", ".join(literal(word) for word in dict.fromkeys((*source.missing, "")))
@@ -382,7 +438,7 @@ def _read_group(
     reasons = reasons_expression(contract, dialect, {"reporting_currency": business.reporting_currency})
     names = ", ".join(ident(column.name) for column in contract.properties)
     raw = "_json" if header is None else "to_json({" + ", ".join(f"{literal(c)}: {ident(c)}" for c in header) + "})"
-    con.execute(f"""
+    statement = f"""
         insert into incoming
         with source as (
             select t.*, f._delivery, f._delivery_day, f._file, f._content_hash
@@ -399,7 +455,11 @@ def _read_group(
             {exclusion_expression(contract)} as _exclusion, _delivery, _delivery_day, _file, _line, _content_hash,
             cast(current_timestamp as timestamp) as _ingested_at, {reasons} as _reasons, cast(null as varchar) as _raw_text
         from typed
-    """)
+    """
+    try:
+        con.execute(statement)
+    except (duckdb.BinderException, duckdb.ParserException, duckdb.ConversionException, duckdb.InvalidInputException) as error:
+        raise _wrong_setting(con, settings, source) or error from None
     con.execute(f"""
         update incoming set _raw_text = b.raw_text
         from (
@@ -411,6 +471,24 @@ def _read_group(
     """)
     con.execute("drop table incoming_text")
     con.execute("drop table incoming_files")
+
+
+def _wrong_setting(con: duckdb.DuckDBPyConnection, settings: Settings, source: FeedSource) -> ConfigError | None:
+    """Which expression or format of cx.toml DuckDB cannot compute over `incoming_text`."""
+    written = {
+        f"columns.{name}": f"({mapped.expr})" for name, mapped in source.columns.items() if isinstance(mapped, Expression)
+    }
+    if source.datetime_format:
+        written["datetime_format"] = f"try_strptime('', {literal(source.datetime_format)})"
+    for place, sql in written.items():
+        try:
+            con.execute(f"select max({sql}) from (select t.*, f._file from incoming_text t join incoming_files f using (_path))")
+        except duckdb.Error as error:
+            return ConfigError(
+                f"{settings.config_path}: feed '{source.feed}' ({source.pattern}): {place}: {error} "
+                "Write SQL that holds for every row, for example with try_cast."
+            )
+    return None
 
 
 def _repeats(
@@ -528,7 +606,7 @@ def _write(
     # Staging logs what moves only once it exists: its first build reads everything anyway.
     log_keys = table_exists(con, "staging", f"stg_{feed}")
     with tx(con):
-        con.execute("create or replace temp table accepted as select unnest($1) as delivery", [accepted])
+        con.execute("create or replace temp table accepted as select cast(unnest($1) as varchar) as delivery", [accepted])
         replaced = con.execute(
             "select count(*) from ops.deliveries where feed = ? and status = 'accepted' "
             "and delivery in (select delivery from accepted)",
@@ -565,7 +643,9 @@ def _write(
             "refused" if d in refused else "repeated" if d in repeats else "accepted" for d in outcome["delivery"]
         ]
         outcome["reason"] = [
-            row.problem or (f"{row.bad_share:.1%} of its rows are bad, more than {row.bad_limit:.0%}" if row.delivery in refused
+            row.problem or (
+            f"same content as {repeats[row.delivery]}, which was refused" if row.delivery in refused & repeats.keys()
+            else f"{row.bad_share:.1%} of its rows are bad, more than {row.bad_limit:.0%}" if row.delivery in refused
             else f"same content as {repeats[row.delivery]}" if row.delivery in repeats else None)
             for row in outcome.itertuples()
         ]  # fmt: skip

@@ -38,8 +38,7 @@ _UTF8 = ("utf-8", "utf-8-sig")
 _CHUNK = 1 << 20
 # Added to the columns of a file; a file that brings one of its own would forge where its rows come from.
 _OWN_COLUMNS = {"_json", "_path", "_line", "_file", "_delivery", "_delivery_day", "_content_hash"}
-# DuckDB lets a row have one field too many if that field is NULL: with a text for NULL that no file has, none is, and
-# an empty field stays an empty text as in the careful reader.
+# No file has this text, so no field is NULL: an empty one is an empty text, as in the careful reader.
 _NO_NULL = "\x1fcxmarts has no null\x1f"
 csv.field_size_limit(1 << 24)
 
@@ -69,8 +68,10 @@ class FileFacts:
     bytes: int
     lines: int
     header: tuple[str, ...] | None
+    delimiters: int = 0
+    """Delimiters in a CSV file, those in its quoted texts included."""
     spaced_quotes: bool = False
-    """Blanks stand between a delimiter and an opening quote: the blanks are dropped, the quotes are quotes."""
+    """Blanks may stand between a quote and its delimiter. Those before an opening quote are dropped."""
 
 
 @dataclass(frozen=True)
@@ -113,11 +114,16 @@ def discover(settings: Settings, source: FeedSource) -> Iterator[LandingFile]:
     for path in settings.landing.glob(glob):
         relative = path.relative_to(settings.landing).as_posix()
         match = regex.fullmatch(relative)
+        try:
+            problem = None
+            relative.encode()
+        except UnicodeEncodeError:
+            relative = relative.encode("utf-8", "backslashreplace").decode()
+            problem = f"{relative}: its name is not UTF-8. Rename the file."
         hidden = any(part.startswith(".") for part in relative.split("/"))
         if match is None or hidden or path.suffix in (".tmp", ".part") or not path.is_file():
             continue
         day = datetime.fromtimestamp(path.stat().st_mtime, zone).date()
-        problem = None
         if "day" in regex.groupindex:
             try:
                 day = date.fromisoformat(match["day"])
@@ -152,13 +158,13 @@ def facts(file: LandingFile) -> FileFacts:
         header, rows = _parquet_shape(file)
         return FileFacts(content_hash, size, rows, header)
     try:
-        lines, spaced = _scan(file)
+        lines, delimiters, spaced = _scan(file)
         header = _header(file, spaced) if file.source.format == "csv" else None
     except (OSError, EOFError, zlib.error) as error:
         raise FileRefused(f"{file.relative}: cannot be decompressed: {error}. Ask for the file again.") from None
     except UnicodeError:
         raise FileRefused(_encoding_problem(file)) from None
-    return FileFacts(content_hash, size, lines, header, spaced)
+    return FileFacts(content_hash, size, lines, header, delimiters, spaced)
 
 
 def _encoding_problem(file: LandingFile) -> str:
@@ -179,25 +185,30 @@ def _encoding_problem(file: LandingFile) -> str:
     )
 
 
-def _scan(file: LandingFile) -> tuple[int, bool]:
-    """Physical lines as Python counts them (LF, CRLF or CR ends one), and whether quotes open behind blanks."""
-    is_utf8 = file.source.encoding in _UTF8
-    empty, lf, cr, blank, quote = (b"", b"\n", b"\r", b" ", file.source.quote.encode())
-    spaced = rb"(?:^|[\r\n]|%s) +%s" % (re.escape(file.source.delimiter).encode(), re.escape(file.source.quote).encode())
+def _scan(file: LandingFile) -> tuple[int, int, bool]:
+    """Physical lines as Python counts them (LF, CRLF or CR ends one), delimiters, and whether quotes have blanks outside."""
+    is_utf8, is_csv = file.source.encoding in _UTF8, file.source.format == "csv"
+    source = file.source
+    empty, lf, cr, blank, delimiter, quote = (part.encode() for part in ("", "\n", "\r", " ", source.delimiter, source.quote))
+    ends = rb"[\r\n]|%s" % re.escape(delimiter)
+    spaced = rb"(?:^|%s) +%s|%s +(?:%s|$)" % (ends, re.escape(quote), re.escape(quote), ends)
     if not is_utf8:
-        empty, lf, cr, blank, quote, spaced = (part.decode() for part in (empty, lf, cr, blank, quote, spaced))
-    opens = re.compile(spaced)
-    lines, has_spaced, last = 0, file.source.format != "csv", empty
+        parts = (empty, lf, cr, blank, delimiter, quote, spaced)
+        empty, lf, cr, blank, delimiter, quote, spaced = (part.decode() for part in parts)
+    pattern = re.compile(spaced)
+    lines, delimiters, is_spaced, before = 0, 0, False, empty
     with _open(file.path) if is_utf8 else _text(file) as handle:
         while chunk := handle.read(_CHUNK):
             lines += chunk.count(lf)
-            if cr in chunk or last == cr:
-                lines += chunk.count(cr) - (last + chunk).count(cr + lf)
-            # Two chunks never share a match that is shorter than the line it is looked for in.
-            if not has_spaced and blank + quote in chunk:
-                has_spaced = opens.search(chunk) is not None
-            last = chunk[-1:]
-    return lines + (last not in (empty, lf, cr)), has_spaced and file.source.format == "csv"
+            if cr in chunk or before[-1:] == cr:
+                lines += chunk.count(cr) - (before[-1:] + chunk).count(cr + lf)
+            if is_csv:
+                delimiters += chunk.count(delimiter)
+                if not is_spaced:
+                    seam = before + chunk
+                    is_spaced = (blank + quote in seam or quote + blank in seam) and pattern.search(seam) is not None
+            before = chunk[-64:]
+    return lines + (before[-1:] not in (empty, lf, cr)), delimiters, is_spaced
 
 
 def _text(file: LandingFile) -> io.TextIOWrapper:
@@ -279,20 +290,22 @@ def _read_csv(
     declared = ", ".join(f"{ident(name)} varchar" for name in header)
     con.execute(f"create or replace temp table {table} ({declared}, _path varchar, _line bigint)")
     # A blank line is a record of one empty field to DuckDB, and none to Python.
+    plain = [(file, known) for file, known in files if not known.spaced_quotes and len(header) > 1]
     careful = [(file, known) for file, known in files if known.spaced_quotes or len(header) == 1]
-    readable, unreadable = _for_duckdb([pair for pair in files if pair not in careful], scratch)
+    readable, unreadable = _for_duckdb(plain, scratch)
     careful += unreadable
     if readable:
         columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in header)
         options = f"columns = {{{columns}}}, header = true, {_dialect(source.delimiter, source.quote)}"
         trusted = _read_fast(con, options, readable, header_lines=1)
-        picked = ", ".join(f"f.{ident(name)}" for name in header)
-        con.execute(
-            f"insert into {table} select {picked}, c.path, f.rowid - c.first_row + 2 "
-            "from _fast f join _clean c on f._path = c.read_path"
-        )
-        con.execute("drop table _clean")
-        con.execute("drop table _fast")
+        if trusted:
+            trusted -= _with_surplus_fields(con, header, {path: readable[path] for path in trusted})
+            picked = ", ".join(f"f.{ident(name)}" for name in header)
+            con.execute(
+                f"insert into {table} select {picked}, c.path, f.rowid - c.first_row + 2 "
+                "from _fast f join _clean c on f._path = c.read_path"
+            )
+        con.execute("drop table if exists _fast; drop table if exists _clean")
         careful += [pair for path, pair in readable.items() if path not in trusted]
     for file, known in careful:
         try:
@@ -302,6 +315,29 @@ def _read_csv(
         except UnicodeError:
             result.refused[file.path] = _encoding_problem(file)
     return result
+
+
+def _with_surplus_fields(con: duckdb.DuckDBPyConnection, header: tuple[str, ...], readable: _Readable) -> set[str]:
+    """Files of `_clean`, taken out of it, in which a row has more fields than the header.
+
+    DuckDB drops surplus fields where they are empty: `Jones, Ann,` under two columns would lose its place unseen. Such a
+    file has more delimiters than its rows have gaps and its texts hold.
+    """
+    delimiter = readable[next(iter(readable))][0].source.delimiter
+    in_header = sum(name.count(delimiter) for name in header)
+    surplus = {
+        path: known.delimiters - in_header - (len(header) - 1) * known.lines for path, (_, known) in readable.items()
+    }
+    doubtful = [path for path, n in surplus.items() if n > 0]
+    if not doubtful:
+        return set()
+    held = " + ".join(f"len({ident(c)}) - len(replace({ident(c)}, {literal(delimiter)}, ''))" for c in header)
+    in_texts = con.execute(
+        f"select _path, sum({held}) from _fast where _path in (select cast(unnest($1) as varchar)) group by 1", [doubtful]
+    ).fetchall()
+    wrong = {path for path, n in in_texts if n != surplus[path]}
+    con.execute("delete from _clean where read_path in (select cast(unnest($1) as varchar))", [sorted(wrong)])
+    return wrong
 
 
 _Readable = dict[str, tuple[LandingFile, FileFacts]]
@@ -334,17 +370,15 @@ def _read_fast(con: duckdb.DuckDBPyConnection, options: str, readable: _Readable
     """Read all files in one statement into `_fast`, and return those whose rows account for every physical line.
 
     These are also in `_clean` (read_path, path, first_row): a table keeps the order of its insertion, so the row id
-    within a file is the record's place in it.
+    within a file is the record's place in it. Where no file can be read, neither table exists.
     """
     try:
         _scan_fast(con, options, list(readable))
     except duckdb.InvalidInputException:
         # Some structures (mixed line ends) are no rejects to DuckDB but errors: only the files that have them miss out.
-        for path in readable:
-            try:
-                _scan_fast(con, options, [path])
-            except duckdb.InvalidInputException:
-                readable = {other: pair for other, pair in readable.items() if other != path}
+        readable = {path: pair for path, pair in readable.items() if _can_scan(con, options, path)}
+        if not readable:
+            return set()
         _scan_fast(con, options, list(readable))
     rejected = {
         path for (path,) in con.execute(
@@ -366,10 +400,15 @@ def _read_fast(con: duckdb.DuckDBPyConnection, options: str, readable: _Readable
     return {path for path, _, _ in clean} | empty
 
 
+def _can_scan(con: duckdb.DuckDBPyConnection, options: str, path: str) -> bool:
+    try:
+        _scan_fast(con, options, [path])
+    except duckdb.InvalidInputException:
+        return False
+    return True
+
+
 def _scan_fast(con: duckdb.DuckDBPyConnection, options: str, paths: list[str]) -> None:
-    if not paths:
-        con.execute("create or replace temp table _fast (_path varchar)")
-        return
     names = ", ".join(literal(path) for path in paths)
     con.execute("drop table if exists _rejects")
     con.execute("drop table if exists _reject_scans")
@@ -462,8 +501,7 @@ def _read_ndjson(
                 "insert into _lines select f.text, c.path, f.rowid - c.first_row + 1 "
                 "from _fast f join _clean c on f._path = c.read_path"
             )
-        con.execute("drop table _clean")
-        con.execute("drop table _fast")
+        con.execute("drop table if exists _fast; drop table if exists _clean")
         careful += [pair for path, pair in readable.items() if path not in trusted]
     for file, _ in careful:
         try:

@@ -5,10 +5,16 @@
 #}
 {{ config(materialized='table', pre_hook="") }}
 
-with totals as (
+with days as (
+  select *, min(activity_day) filter (where orders > 0) over (partition by person_id) as first_order_date
+  from {{ ref('int_customer_days') }}
+  where activity_day <= {{ data_through() }}
+),
+
+totals as (
   select
     person_id,
-    min(activity_day) filter (where orders > 0) as first_order_date,
+    any_value(first_order_date) as first_order_date,
     max(activity_day) filter (where orders > 0) as last_order_date,
     sum(orders) as orders,
     sum(gross_amount) as gross_amount,
@@ -16,11 +22,12 @@ with totals as (
     sum(refund_amount) as refund_amount,
     sum(gross_amount - discount_amount - refund_amount) as net_amount,
     sum(orders) filter (where activity_day > {{ data_through() }} - 365) as orders_trailing_365d,
-    sum(gross_amount - discount_amount - refund_amount) filter (where activity_day > {{ data_through() }} - 365)
-      as net_amount_trailing_365d,
+    -- as clv_daily dates it, so that the two add up
+    sum(gross_amount - discount_amount - refund_amount)
+      filter (where greatest(activity_day, first_order_date) > {{ data_through() }} - 365) as net_amount_trailing_365d,
     case when count(*) = count(cost_amount) then sum(gross_amount - discount_amount - refund_amount - cost_amount) end as margin_amount
-  from {{ ref('int_customer_days') }}
-  where activity_day <= {{ data_through() }}
+  from days
+  where first_order_date is not null
   group by person_id
 ),
 
@@ -51,4 +58,3 @@ select
     * l.years * {{ setting('margin_share') }} as clv_simple
 from totals t
 left join lifespan l on true
-where t.orders > 0

@@ -8,22 +8,28 @@
   a year x lifespan in years x margin share, lifespan = 1 / annual churn. Time is multiplied once.
 #}
 
-with by_day as (
-  select
-    activity_day,
-    sum(orders) as orders,
-    sum(gross_amount - discount_amount - refund_amount) as net_amount
+with first_orders_of as (
+  select person_id, min(activity_day) filter (where orders > 0) as first_order_day
   from {{ ref('int_customer_days') }}
   where activity_day <= {{ data_through() }}
-  group by activity_day
+  group by person_id
+),
+
+by_day as (
+  select
+    -- the base is people with an order: goods brought back before somebody's first order count from that order on
+    greatest(d.activity_day, f.first_order_day) as activity_day,
+    sum(d.orders) as orders,
+    sum(d.gross_amount - d.discount_amount - d.refund_amount) as net_amount
+  from {{ ref('int_customer_days') }} d
+  join first_orders_of f on d.person_id = f.person_id
+  where d.activity_day <= {{ data_through() }} and f.first_order_day is not null
+  group by greatest(d.activity_day, f.first_order_day)
 ),
 
 first_orders as (
   select first_order_day, count(*) as new_customers
-  from (
-    select person_id, min(activity_day) as first_order_day
-    from {{ ref('int_customer_days') }} where orders > 0 group by person_id
-  )
+  from first_orders_of where first_order_day is not null
   group by first_order_day
 ),
 

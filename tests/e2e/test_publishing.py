@@ -1,0 +1,215 @@
+"""What does not pass is not published; readers never see an error or a mixed state; a killed run loses nothing."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from orchestration.lib import release
+from orchestration.lib.simulator import Company, simulate
+from orchestration.lib.warehouse import connect
+from orchestration.settings import DBT_PROJECT_DIR, Settings
+from tests.company import release_of, rows_that_differ, run
+
+CX = Path(sys.executable).parent / "cx"
+DAYS = 14
+
+
+@pytest.fixture(scope="module")
+def company() -> Company:
+    return simulate(customers=120, days=DAYS, seed=5)
+
+
+@pytest.fixture(scope="module")
+def published(company: Company, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with everything but the last day published."""
+    home = tmp_path_factory.mktemp("published")
+    (home / "landing").mkdir()
+    company.write_exports(home / "landing")
+    (home / "landing" / "cx.toml").write_text(company.config(), encoding="utf-8")
+    assert run(home, "backfill", company.start, company.start + timedelta(days=DAYS - 2)) == 0
+    return home
+
+
+@pytest.fixture
+def home(published: Path, tmp_path: Path) -> Path:
+    """A copy of that home to spoil."""
+    return Path(shutil.copytree(published, tmp_path / "home", symlinks=True))
+
+
+def _last_night(home: Path, company: Company, **environment: str) -> subprocess.CompletedProcess[str]:
+    last = company.start + timedelta(days=DAYS - 1)
+    return subprocess.run(
+        [CX, "nightly", "--day", str(last)],
+        env={**os.environ, "CX_HOME": str(home), "COLUMNS": "400", **environment},
+        capture_output=True,
+        text=True,
+    )
+
+
+CORRUPTIONS = {
+    "a hard bound": (
+        "models/marts/commerce/cart_abandonment_daily.sql",
+        "as abandonment_rate",
+        "* 3 as abandonment_rate",
+        ("mart_contract", "cart_abandonment_daily", "abandonment_rate <= 1", "mobile"),
+    ),
+    "rows lost between staging and mart": (
+        "models/marts/contact_center/contact_volume_daily.sql",
+        "direction = 'inbound'",
+        "direction = 'inbound' and channel <> 'phone'",
+        ("assert_contacts_equal_staged_contacts", "contact_volume_daily", "0 rows", "staged"),
+    ),
+    "two rows of one grain": (
+        "models/marts/retention/churn_daily.sql",
+        "where {{ affected_filter('metric_date') }}",
+        "cross join range(2) where {{ affected_filter('metric_date') }}",
+        ("unique_grain", "churn_daily", "0 rows", "rows_of_this_grain"),
+    ),
+}
+
+
+@pytest.mark.parametrize("corruption", CORRUPTIONS)
+def test_a_corrupted_mart_is_not_published(
+    corruption: str, home: Path, company: Company, tmp_path: Path
+) -> None:
+    """Exit code 2, readers keep the last release, and the message names gate, figure, bound and sample rows."""
+    file, right, wrong, said = CORRUPTIONS[corruption]
+    project = shutil.copytree(DBT_PROJECT_DIR, tmp_path / "dbt_project", ignore=shutil.ignore_patterns("target"))
+    model = project / file
+    text = model.read_text(encoding="utf-8")
+    assert right in text
+    model.write_text(text.replace(right, wrong), encoding="utf-8")
+    before = os.readlink(home / "releases" / "current")
+
+    outcome = _last_night(home, company, CX_DBT_PROJECT=str(project))
+
+    assert outcome.returncode == 2, outcome.stdout + outcome.stderr
+    assert os.readlink(home / "releases" / "current") == before
+    for piece in said:
+        assert piece in outcome.stdout
+    assert "not published" in outcome.stderr and before in outcome.stderr
+    # The next run with the right model publishes, with every day the failed one left behind.
+    assert _last_night(home, company).returncode == 0
+    clean = tmp_path / "clean"
+    shutil.copytree(home / "landing", clean / "landing")
+    assert run(clean, "backfill", company.start, company.start + timedelta(days=DAYS - 1)) == 0
+    assert rows_that_differ(release_of(home), release_of(clean)) == {}
+
+
+def test_a_missing_verdict_is_a_no(home: Path, company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gate that did not run does not let the release through."""
+    from orchestration.lib import gates
+
+    before = os.readlink(home / "releases" / "current")
+    with monkeypatch.context() as patch:
+        patch.setattr(gates, "judge_marts", lambda con, feeds: [])
+        assert run(home, "nightly", company.start + timedelta(days=DAYS - 1)) == 2
+    assert os.readlink(home / "releases" / "current") == before
+
+
+def _read_forever(home: Path, stop: multiprocessing.synchronize.Event, report: multiprocessing.Queue) -> None:
+    """Open the release by its stable path, in a loop; every mart of it must carry the same mark."""
+    reads, problems, seen = 0, [], set()
+    while not stop.is_set() or reads == 0:
+        try:
+            with duckdb.connect(str(home / "releases" / "current" / "cx.duckdb"), read_only=True) as con:
+                marks = {con.execute(f"select max(final_on) from marts.{mart}").fetchone()[0] for mart in MARKED}
+            folder = (home / "releases" / "current").resolve()
+            files = [str(folder / "parquet" / mart / "*.parquet") for mart in MARKED]
+            parquet = {duckdb.sql(f"select max(final_on) from '{file}'").fetchone()[0] for file in files}
+            manifest = json.loads((folder / "manifest.json").read_text())
+            if len(marks) != 1 or len(parquet) != 1 or manifest["release"] != folder.name:
+                problems.append(f"mixed: {marks} {parquet}")
+            seen |= marks
+        except Exception as error:
+            problems.append(repr(error))
+        reads += 1
+    report.put((reads, problems, len(seen)))
+
+
+MARKED = ("sales_daily", "churn_daily", "clv_daily", "contact_volume_daily")
+
+
+def test_readers_see_no_error_and_no_mixed_state_during_twenty_publishes(home: Path) -> None:
+    settings = Settings(home)
+    context = multiprocessing.get_context("spawn")
+    stop, report = context.Event(), context.Queue()
+    reader = context.Process(target=_read_forever, args=(home, stop, report))
+    reader.start()
+    feeds = {source.feed for source in settings.config.feed}
+    for n in range(20):
+        with connect(settings) as con:
+            for mart in MARKED:
+                con.execute(f"update marts.{mart} set final_on = date '2030-01-01' + {n}")
+                con.execute("insert into ops.affected values (?, null)", [mart])
+            release.publish(con, settings, f"run{n:05d}", feeds, [])
+    stop.set()
+    reads, problems, states = report.get(timeout=60)
+    reader.join()
+    assert problems == []
+    assert reads > 20 and states > 3, (reads, states)
+    assert len(release.releases(settings)) == 3
+
+
+def test_rollback_points_readers_at_an_older_release(home: Path, company: Company) -> None:
+    settings = Settings(home)
+    first = release.current(settings)
+    assert run(home, "nightly", company.start + timedelta(days=DAYS - 1)) == 0
+    assert release.current(settings) != first
+    assert release.roll_back(settings) == first == release.current(settings)
+    with pytest.raises(release.ReleaseError, match="no release is older"):
+        release.roll_back(settings)
+    with pytest.raises(release.ReleaseError, match="no release 'nonsense'"):
+        release.roll_back(settings, "nonsense")
+
+
+def _kill_night(home: Path, company: Company, moment: float) -> None:
+    last = company.start + timedelta(days=DAYS - 1)
+    process = subprocess.Popen(
+        [CX, "nightly", "--day", str(last)],
+        env={**os.environ, "CX_HOME": str(home)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    time.sleep(moment)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def test_a_killed_night_loses_nothing(home: Path, company: Company, tmp_path: Path) -> None:
+    """kill -9 at random moments; readers keep a whole release, and the next run converges to the marts of a clean one."""
+    rng = random.Random(20)
+    for _ in range(4):
+        _kill_night(home, company, rng.uniform(2.0, 9.0))
+        with duckdb.connect(str(release_of(home)), read_only=True) as con:
+            assert con.execute("select count(*) from marts.sales_daily").fetchone()[0] > 0
+    assert _last_night(home, company).returncode == 0
+    clean = tmp_path / "clean"
+    shutil.copytree(home / "landing", clean / "landing")
+    assert run(clean, "backfill", company.start, company.start + timedelta(days=DAYS - 1)) == 0
+    assert rows_that_differ(release_of(home), release_of(clean)) == {}
+
+
+def test_a_second_run_is_refused_with_a_word_about_the_first(home: Path, company: Company) -> None:
+    from filelock import FileLock
+
+    settings = Settings(home)
+    with FileLock(settings.run_lock):
+        settings.run_lock.with_suffix(".json").write_text('{"pid": 4711}')
+        outcome = _last_night(home, company)
+    assert outcome.returncode == 1
+    assert "another run holds" in outcome.stderr and "4711" in outcome.stderr
+    assert _last_night(home, company).returncode == 0

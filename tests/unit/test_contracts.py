@@ -1,0 +1,173 @@
+"""Contracts: a wrong file says where; every shipped rule is false for a bad row and not for a good one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+import yaml
+
+from data_quality.contract import CONTRACTS_DIR, ContractError, contracts_of, load_contracts
+from data_quality.rules import RAW_TYPES, exclusion_expression, ident, literal, raw_table_ddl, rule_sql
+
+GOOD: dict[str, Any] = {
+    "id": "things", "kind": "DataContract", "version": "1.0.0", "status": "active", "domain": "crm", "description": "x",
+    "delivery": "delta", "versionColumn": "at", "eventTime": "at",
+    "properties": [
+        {"name": "thing_id", "logicalType": "string", "description": "x", "primaryKey": True, "required": True},
+        {"name": "at", "logicalType": "timestamp", "description": "x"},
+    ],
+    "limits": {"quarantineShare": 0.05, "volumeRatio": [0.5, 2.0]},
+}  # fmt: skip
+RULE = {"name": "r", "type": "sql", "query": "true", "severity": "error", "description": "x"}
+THING, AT = GOOD["properties"]
+
+
+def loaded(tmp_path: Path, text: str, name: str = "things.yml") -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    load_contracts.cache_clear()
+    load_contracts(tmp_path)
+
+
+def test_a_right_contract_is_loaded(tmp_path: Path) -> None:
+    loaded(tmp_path, yaml.safe_dump(GOOD))
+    assert load_contracts(tmp_path)["things"].key == ("thing_id",)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"delivery": "weekly"}, "delivery: Input should be 'append', 'delta' or 'snapshot'"),
+        ({"deliver": "delta"}, "deliver: Extra inputs"),
+        ({"domain": None}, "domain: "),
+        ({"versionColumn": "changed_at"}, "versionColumn 'changed_at' is not a property"),
+        ({"versionColumn": "thing_id"}, "versionColumn 'thing_id' must be a timestamp"),
+        ({"eventTime": "when"}, "eventTime 'when' is not a property"),
+        ({"properties": [THING, AT, AT]}, "a property is named twice"),
+        ({"properties": [{**THING, "primaryKey": False}, AT]}, "no property has primaryKey: true"),
+        ({"properties": [{**THING, "required": False}, AT]}, "a primaryKey property must be required: true"),
+        ({"properties": [THING, {**AT, "logicalType": "datetime"}]}, "properties.1.logicalType: "),
+        ({"properties": [THING, {**AT, "name": 'at"; drop'}]}, "properties.1.name: "),
+        ({"properties": [THING, {**AT, "name": "_line"}]}, "properties.1.name: "),
+        ({"quality": [{**RULE, "severity": "warning"}]}, "quality.0.severity: "),
+        ({"quality": [RULE, RULE]}, "a rule is named twice"),
+        ({"limits": {"quarantineShare": 5, "volumeRatio": [0.5, 2]}}, "limits.quarantineShare: "),
+        ({"limits": {"quarantineShare": 0.1, "volumeRatio": [2, 0.5]}}, "limits.volumeRatio: "),
+    ],
+)
+def test_a_wrong_contract_is_refused_with_its_file_and_place(tmp_path: Path, change: dict[str, Any], said: str) -> None:
+    with pytest.raises(ContractError) as error:
+        loaded(tmp_path, yaml.safe_dump({**GOOD, **change}))
+    assert str(error.value).startswith(f"{tmp_path / 'things.yml'}: ") and said in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["", "- a\n- b\n", "id: [", "\tid: x"])
+def test_what_is_no_mapping_is_refused_with_its_file(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ContractError, match=r"things\.yml"):
+        loaded(tmp_path, text)
+
+
+def test_the_id_is_the_name_of_the_file(tmp_path: Path) -> None:
+    with pytest.raises(ContractError, match="id is 'things', expected 'others'"):
+        loaded(tmp_path, yaml.safe_dump(GOOD), "others.yml")
+
+
+def test_every_shipped_contract_is_loaded_and_makes_a_table() -> None:
+    contracts = load_contracts()
+    assert set(contracts) == {path.stem for path in CONTRACTS_DIR.glob("*.yml")} and len(contracts) >= 10
+    assert [contract.domain for contract in contracts.values()] == sorted(
+        (contract.domain for contract in contracts.values()), key=["crm", "contact_center", "ecommerce"].index
+    )
+    assert {feed for domain in ("crm", "contact_center", "ecommerce") for feed in contracts_of(domain)} == set(contracts)
+    with duckdb.connect() as con:
+        con.execute("create schema raw")
+        for contract in contracts.values():
+            con.execute(raw_table_ddl(contract))
+            columns = [name for name, *_ in con.execute(f"describe raw.{contract.id}").fetchall()]
+            assert columns[: len(contract.properties)] == [column.name for column in contract.properties]
+
+
+# feed, rule -> the cells of a bad row, of a good one; cells not named are NULL
+RULES: dict[tuple[str, str], tuple[dict[str, Any], dict[str, Any]]] = {
+    ("cart_events", "known_event"): ({"event": "click"}, {"event": "checkout"}),
+    ("cart_events", "quantity_positive"): ({"event": "remove", "quantity": 0}, {"event": "add", "quantity": 0.5}),
+    ("case_events", "known_event"): ({"event": "Opened"}, {"event": "reopened"}),
+    ("cases", "resolved_after_opened"): (
+        {"opened_at": "2026-01-02 10:00:01", "resolved_at": "2026-01-02 10:00:00"},
+        {"opened_at": "2026-01-02 10:00:00", "resolved_at": "2026-01-02 10:00:00"},
+    ),
+    ("cases", "closed_after_opened"): (
+        {"opened_at": "2026-01-02", "closed_at": "2026-01-01"}, {"opened_at": "2026-01-02", "closed_at": None},
+    ),
+    ("cases", "counts_not_negative"): ({"reopen_count": -1, "reassignment_count": 3}, {"reopen_count": 0}),
+    ("contacts", "known_direction"): ({"direction": "in"}, {"direction": "outbound"}),
+    ("contacts", "known_outcome"): ({"outcome": "missed"}, {"outcome": "contained"}),
+    ("contacts", "ends_after_start"): (
+        {"started_at": "2026-01-01 10:00", "ended_at": "2026-01-01 09:59"}, {"started_at": "2026-01-01 10:00"},
+    ),
+    ("contacts", "durations_not_negative"): ({"talk_seconds": 100, "wrap_seconds": -1}, {"hold_seconds": 0, "talk_seconds": 5}),
+    ("order_lines", "reporting_currency"): ({"currency": "USD"}, {"currency": "EUR"}),
+    ("order_lines", "discount_not_negative"): ({"discount_amount": -0.01}, {"discount_amount": 0}),
+    ("orders", "known_status"): ({"status": "Paid"}, {"status": "paid"}),
+    ("orders", "reporting_currency"): ({"currency": "eur"}, {"currency": "EUR"}),
+    ("orders", "amounts_not_negative"): ({"tax_amount": -1, "discount_amount": 2}, {"shipping_amount": 4.95}),
+    ("refunds", "amount_positive"): ({"amount": 0}, {"amount": 0.01}),
+    ("refunds", "reporting_currency"): ({"currency": "GBP"}, {"currency": "EUR"}),
+    ("subscriptions", "ends_after_start"): (
+        {"started_at": "2026-01-02", "ended_at": "2026-01-01"}, {"started_at": "2026-01-02", "ended_at": "2026-01-02"},
+    ),
+    ("survey_responses", "score_within_scale"): (
+        {"score": 11, "scale_min": 0, "scale_max": 10}, {"score": 10, "scale_min": 0, "scale_max": 10},
+    ),
+    ("survey_responses", "completed_has_score"): ({"status": "completed"}, {"status": "dismissed"}),
+    ("survey_responses", "known_status"): ({"status": "done"}, {"status": "partial"}),
+}  # fmt: skip
+EXCLUSIONS: dict[tuple[str, str], tuple[dict[str, Any], dict[str, Any]]] = {
+    ("persons", "test_account"): ({"is_test": True}, {"is_test": False}),
+    ("persons", "deleted"): ({"is_deleted": True}, {}),
+    ("cases", "spam"): ({"is_spam": True}, {"is_spam": False}),
+    ("contacts", "transfer_leg"): (
+        {"contact_id": "b", "root_contact_id": "a"}, {"contact_id": "a", "root_contact_id": "a"},
+    ),
+    ("contacts", "spam"): ({"is_spam": True}, {}),
+    ("orders", "test_order"): ({"is_test": True, "status": "cancelled"}, {"is_test": False, "status": "paid"}),
+    ("orders", "cancelled_before_payment"): ({"status": "cancelled"}, {"status": "pending"}),
+    ("survey_responses", "preview"): ({"status": "preview"}, {"status": "completed"}),
+    ("survey_responses", "not_completed"): ({"status": "dismissed"}, {"status": "completed"}),
+}  # fmt: skip
+
+
+def on_row(feed: str, sql: str, cells: dict[str, Any]) -> Any:
+    """The value of an expression on a typed row of the feed."""
+    columns = ", ".join(
+        f"cast({'null' if cells.get(c.name) is None else literal(cells[c.name])} as {RAW_TYPES[c.logicalType]}) as {ident(c.name)}"
+        for c in load_contracts()[feed].properties
+    )
+    with duckdb.connect() as con:
+        return con.execute(f"select {sql} from (select {columns})").fetchone()[0]
+
+
+def test_every_shipped_rule_and_exclusion_has_its_example() -> None:
+    contracts = load_contracts().values()
+    assert set(RULES) == {(contract.id, rule.name) for contract in contracts for rule in contract.quality}
+    assert set(EXCLUSIONS) == {(contract.id, rule.name) for contract in contracts for rule in contract.exclusions}
+
+
+@pytest.mark.parametrize(("feed", "name"), list(RULES))
+def test_a_shipped_rule_is_false_for_a_bad_row_only(feed: str, name: str) -> None:
+    (rule,) = (rule for rule in load_contracts()[feed].quality if rule.name == name)
+    bad, good = RULES[feed, name]
+    sql = rule_sql(rule.query, {"reporting_currency": "EUR"})
+    assert on_row(feed, sql, bad) is False
+    assert on_row(feed, sql, good) in (True, None)
+    assert on_row(feed, sql, {}) in (True, None), "a missing value is the business of `required`"
+
+
+@pytest.mark.parametrize(("feed", "name"), list(EXCLUSIONS))
+def test_a_shipped_exclusion_holds_for_its_row_only(feed: str, name: str) -> None:
+    excluded, counted = EXCLUSIONS[feed, name]
+    sql = exclusion_expression(load_contracts()[feed])
+    assert on_row(feed, sql, excluded) == name
+    assert on_row(feed, sql, counted) is None and on_row(feed, sql, {}) is None

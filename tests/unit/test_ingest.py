@@ -1,0 +1,481 @@
+"""Deliveries into raw tables: what is loaded, replaced, repeated, refused, kept in quarantine, and left after a crash."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from orchestration.lib import ingest
+from orchestration.settings import ConfigError
+from tests.landing import Home
+
+HEADER = "refund_id,order_id,refunded_at,amount,currency\n"
+CONFIG = "[[feed]]\nfeed = 'refunds'\npattern = 'r_{day}*.csv'\nformat = 'csv'\n"
+
+
+def refunds(*ids: str, amount: str = "5") -> str:
+    return HEADER + "".join(f"{key},o{key},2026-01-05 10:00:00,{amount},EUR\n" for key in ids)
+
+
+@pytest.fixture
+def home(cx_home: Path) -> Iterator[Home]:
+    with Home(cx_home, CONFIG).open() as home:
+        yield home
+
+
+def keys(home: Home, feed: str = "refunds") -> list[str]:
+    return [key for (key,) in home.rows(f"select _key from raw.{feed} order by _file, _line")]
+
+
+def state(home: Home) -> list[list[tuple[object, ...]]]:
+    """Everything a load leaves, less times and runs."""
+    return [
+        home.rows("select * exclude (_ingested_at) from raw.refunds order by all"),
+        home.rows("select * exclude (run_id) from ops.quarantine order by all"),
+        home.rows(
+            "select file, status, content_hash, rows_read, rows_accepted, rows_quarantined, reason from ops.deliveries "
+            "where status <> 'replaced' order by all"
+        ),
+        home.rows("from ops.loaded"),
+    ]
+
+
+def test_a_row_is_typed_and_says_where_it_comes_from(home: Home) -> None:
+    home.put("r_2026-01-05.csv", HEADER + "a , o1 ,2026-01-05T10:00:00+02:00,1234.5,EUR\n")
+    loaded = home.load("refunds")
+    assert (loaded.accepted, loaded.refused, loaded.rows_read, loaded.rows_accepted, loaded.rows_quarantined) == (1, 0, 1, 1, 0)
+    assert home.rows(
+        "select refund_id, order_id, cast(refunded_at as varchar), cast(amount as varchar), reason, _key, _exclusion, "
+        "_delivery, _delivery_day, _file, _line, length(_content_hash) from raw.refunds"
+    ) == [
+        ("a", "o1", "2026-01-05 08:00:00", "1234.5000", None, "a", None, "refunds:r_2026-01-05.csv", date(2026, 1, 5),
+         "r_2026-01-05.csv", 2, 64)
+    ]  # fmt: skip
+
+
+def test_the_same_file_again_changes_nothing(home: Home) -> None:
+    home.put("r_2026-01-05.csv", refunds("a", "b"))
+    home.load("refunds")
+    before = state(home)
+    taken = home.take("refunds")
+    assert (dict(taken.pending), taken.unchanged) == ({}, 1)
+    assert home.load("refunds").rows_read == 0
+    assert state(home) == before and keys(home) == ["a", "b"]
+
+
+def test_a_touched_file_is_unchanged_and_not_looked_at_again(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = home.put("r_2026-01-05.csv", refunds("a"))
+    home.load("refunds")
+    os.utime(path, (1, 1))
+    assert home.take("refunds").unchanged == 1
+    monkeypatch.setattr(ingest.readers, "facts", lambda file: pytest.fail("read although size and time are known"))
+    assert home.take("refunds").unchanged == 1
+    assert home.statuses() == {"r_2026-01-05.csv": ["accepted"]}
+
+
+def test_new_content_under_the_old_name_replaces_its_rows(home: Home) -> None:
+    home.put("r_2026-01-04.csv", refunds("z"), mtime=1)
+    home.put("r_2026-01-05.csv", refunds("a", "b") + "c,,2026-01-05,5,EUR\n", mtime=1)
+    home.load("refunds")
+    assert keys(home) == ["z", "a", "b"] and home.rows("select line from ops.quarantine") == [(4,)]
+    home.put("r_2026-01-05.csv", refunds("b", "d"), mtime=2)
+    loaded = home.load("refunds")
+    assert (loaded.accepted, loaded.rows_read) == (1, 2)
+    assert keys(home) == ["z", "b", "d"] and home.rows("from ops.quarantine") == []
+    assert home.statuses() == {"r_2026-01-04.csv": ["accepted"], "r_2026-01-05.csv": ["replaced", "accepted"]}
+
+
+def test_the_same_content_under_another_name_is_loaded_once_and_said(home: Home) -> None:
+    home.put("r_2026-01-04.csv", refunds("a"))
+    home.load("refunds")
+    home.put("r_2026-01-05.csv", refunds("a"))
+    home.put("r_2026-01-06.csv", refunds("n"))
+    home.put("r_2026-01-06_2.csv", refunds("n"))
+    loaded = home.load("refunds")
+    assert (loaded.accepted, loaded.refused, loaded.rows_read) == (1, 0, 1)
+    assert keys(home) == ["a", "n"]
+    assert home.rows("select file, status, reason from ops.deliveries where status = 'repeated' order by file") == [
+        ("r_2026-01-05.csv", "repeated", "same content as refunds:r_2026-01-04.csv"),
+        ("r_2026-01-06_2.csv", "repeated", "same content as refunds:r_2026-01-06.csv"),
+    ]
+    (verdict,) = [v for v in loaded.verdicts if v.gate == "repeated_content"]
+    assert not verdict.passed and verdict.severity == "warn"
+    assert home.take("refunds").unchanged == 4
+
+
+def test_files_without_rows_are_no_repeats(home: Home) -> None:
+    home.put("r_2026-01-04.csv", HEADER)
+    home.put("r_2026-01-05.csv", HEADER)
+    assert home.load("refunds").accepted == 2
+    assert home.statuses() == {"r_2026-01-04.csv": ["accepted"], "r_2026-01-05.csv": ["accepted"]}
+
+
+def test_a_repeat_is_loaded_once_its_original_has_other_content(home: Home) -> None:
+    """Otherwise the rows would be in the landing folder and nowhere else, and a rebuild would bring them back."""
+    home.put("r_2026-01-04.csv", refunds("a"), mtime=1)
+    home.put("r_2026-01-05.csv", refunds("a"), mtime=1)
+    home.load("refunds")
+    home.put("r_2026-01-04.csv", refunds("b"), mtime=2)
+    home.load("refunds")
+    assert home.rows("select _file, _key from raw.refunds order by 1") == [("r_2026-01-04.csv", "b"), ("r_2026-01-05.csv", "a")]
+
+
+def test_a_repeat_stays_one_if_the_new_content_of_its_original_is_refused(home: Home) -> None:
+    home.put("r_2026-01-04.csv", refunds("a"), mtime=1)
+    home.put("r_2026-01-05.csv", refunds("a"), mtime=1)
+    home.load("refunds")
+    home.put("r_2026-01-04.csv", "", mtime=2)
+    home.load("refunds")
+    assert home.rows("select _file, _key from raw.refunds") == [("r_2026-01-04.csv", "a")]
+    assert home.statuses() == {"r_2026-01-04.csv": ["accepted", "refused"], "r_2026-01-05.csv": ["repeated"]}
+
+
+def test_a_refused_delivery_leaves_its_earlier_version_loaded(home: Home) -> None:
+    home.put("r_2026-01-05.csv", refunds("a"), mtime=1)
+    home.load("refunds")
+    home.put("r_2026-01-05.csv", HEADER + '"never closed\n', mtime=2)
+    loaded = home.load("refunds")
+    assert (loaded.accepted, loaded.refused, loaded.rows_accepted) == (0, 1, 0)
+    assert keys(home) == ["a"]
+    assert home.statuses() == {"r_2026-01-05.csv": ["accepted", "refused"]}
+    (reason,) = home.rows("select reason from ops.deliveries where status = 'refused'")[0]
+    assert reason.startswith("r_2026-01-05.csv: line 2: ")
+    (verdict,) = [v for v in loaded.verdicts if v.gate == "readable"]
+    assert not verdict.passed and verdict.severity == "hold" and verdict.figure == reason
+    # it is complained about again, without growing the ledger, until it is corrected
+    assert home.load("refunds").refused == 1
+    assert home.statuses() == {"r_2026-01-05.csv": ["accepted", "refused"]}
+    home.put("r_2026-01-05.csv", refunds("b"), mtime=3)
+    assert home.load("refunds").accepted == 1 and keys(home) == ["b"]
+
+
+def test_quarantined_rows_carry_everything_needed_to_find_and_correct_them(home: Home) -> None:
+    bad = "b,,never,0,USD\n" + "c,oc,2026-01-05\n"
+    home.put("r_2026-01-05.csv", refunds(*(f"g{n}" for n in range(60))) + bad)
+    loaded = home.load("refunds")
+    assert (loaded.rows_read, loaded.rows_accepted, loaded.rows_quarantined) == (62, 60, 2)
+    rows = home.rows("select feed, delivery, delivery_day, file, line, raw_text, reasons, run_id from ops.quarantine order by line")
+    where = ("refunds", "refunds:r_2026-01-05.csv", date(2026, 1, 5), "r_2026-01-05.csv")
+    assert [row[:4] for row in rows] == [where, where]
+    assert [row[4] for row in rows] == [62, 63]
+    assert json.loads(rows[0][5]) == {
+        "refund_id": "b", "order_id": "", "refunded_at": "never", "amount": "0", "currency": "USD",
+    }  # fmt: skip
+    assert rows[0][6] == [
+        "order_id: is missing",
+        'refunded_at: "never" is not a timestamp in ISO 8601 (set datetime_format in cx.toml, for example \'%d/%m/%Y %H:%M\')',
+        "amount_positive: A refund gives money back.",
+        "reporting_currency: No exchange rate to the reporting currency is known for this row.",
+    ]
+    assert rows[1][5:7] == ("c,oc,2026-01-05", ["expected 5 fields, found 3 (a line cut short?)"])
+    assert {row[7] for row in rows} == {"run1"}
+    copy = (home.settings.quarantine / "run1.refunds.ndjson").read_text().splitlines()
+    assert [json.loads(line)["line"] for line in copy] == [62, 63]
+
+
+def test_more_bad_rows_than_the_limit_refuse_the_delivery(home: Home) -> None:
+    """Limit 5 %: 5 of 100 pass, 6 of 100 do not; one bad row alone never refuses."""
+    good = [f"g{n}" for n in range(95)]
+    home.put("r_2026-01-03.csv", refunds("x", amount="0"))
+    home.put("r_2026-01-04.csv", refunds(*good) + refunds(*"12345", amount="0").removeprefix(HEADER))
+    home.put("r_2026-01-05.csv", refunds(*good[:-1]) + refunds(*"123456", amount="0").removeprefix(HEADER))
+    loaded = home.load("refunds")
+    assert (loaded.accepted, loaded.refused, loaded.rows_read, loaded.rows_accepted, loaded.rows_quarantined) == (2, 1, 201, 95, 6)
+    assert home.statuses()["r_2026-01-05.csv"] == ["refused"]
+    assert home.rows("select reason, rows_accepted, rows_quarantined from ops.deliveries where status = 'refused'") == [
+        ("6.0% of its rows are bad, more than 5%", 0, 0)
+    ]
+    assert home.rows("select file, count(*) from ops.quarantine group by 1 order by 1") == [
+        ("r_2026-01-03.csv", 1), ("r_2026-01-04.csv", 5),
+    ]  # fmt: skip
+
+
+def test_a_missing_required_column_refuses_that_delivery_only(home: Home) -> None:
+    home.put("r_2026-01-04.csv", refunds("a"))
+    home.put("r_2026-01-05.csv", "refund_id,order_id,refunded_at,total,currency\nb,ob,2026-01-05,5,EUR\n")
+    loaded = home.load("refunds")
+    assert (loaded.accepted, loaded.refused) == (1, 1) and keys(home) == ["a"]
+    (reason,) = home.rows("select reason from ops.deliveries where status = 'refused'")[0]
+    assert reason.startswith("r_2026-01-05.csv: line 1: nothing provides the required column 'amount'")
+    assert "[feed.columns]" in reason
+
+
+def test_a_mapped_column_that_is_gone_refuses_the_delivery(home: Home) -> None:
+    home.configure(CONFIG + "[feed.columns]\namount = 'total'\n")
+    home.put("r_2026-01-05.csv", refunds("a"))
+    assert home.load("refunds").refused == 1
+    assert "column 'total' (for amount) is not in the header" in home.rows("select reason from ops.deliveries")[0][0]
+
+
+def test_columns_added_or_in_another_order_are_absorbed(home: Home) -> None:
+    home.put("r_2026-01-04.csv", "currency,note,amount,refunded_at,order_id,refund_id\nEUR,hi,5,2026-01-04,o1,a\n")
+    home.put("r_2026-01-05.csv", refunds("b"))
+    assert home.load("refunds").accepted == 2
+    assert home.rows("select refund_id, order_id, currency from raw.refunds order by 1") == [("a", "o1", "EUR"), ("b", "ob", "EUR")]
+
+
+def test_an_impossible_date_in_the_name_is_refused_not_passed_over(home: Home) -> None:
+    home.put("r_2026-02-30.csv", refunds("a"))
+    assert home.load("refunds").refused == 1
+    assert "does not exist" in home.rows("select reason from ops.deliveries")[0][0]
+
+
+def test_mapping_constants_missing_words_and_expressions(home: Home) -> None:
+    home.configure(
+        """
+        [business]
+        timezone = 'Europe/Amsterdam'
+        [[feed]]
+        feed = 'refunds'
+        pattern = 'r_{day}*.csv'
+        format = 'csv'
+        delimiter = ';'
+        decimal = ','
+        encoding = 'cp1252'
+        datetime_format = '%d/%m/%Y'
+        missing = ['-', 'n/a']
+        [feed.columns]
+        refund_id = { expr = "_file || '#' || _line" }
+        order_id = { expr = "regexp_replace(\\"Kunden-Nr\\", '[.]0$', '')" }
+        refunded_at = 'Datum'
+        amount = 'Betrag'
+        reason = 'Größe'
+        [feed.constants]
+        currency = 'EUR'
+        """
+    )
+    home.put(
+        "r_2026-01-05.csv",
+        (
+            "Kunden-Nr;Datum;Betrag;Größe\n"
+            "17850.0;03/04/2026; 1.234,50 ;n/a\n"
+            "12;28/02/2026;7;\"'; drop table raw.refunds; --\"\n"
+        ).encode("cp1252"),
+    )
+    assert home.load("refunds").rows_quarantined == 0
+    assert home.rows("select refund_id, order_id, cast(refunded_at as varchar), amount, currency, reason from raw.refunds order by 1") == [
+        ("r_2026-01-05.csv#2", "17850", "2026-04-02 22:00:00", pytest.approx(1234.5), "EUR", None),
+        ("r_2026-01-05.csv#3", "12", "2026-02-27 23:00:00", 7, "EUR", "'; drop table raw.refunds; --"),
+    ]
+
+
+def test_expressions_over_ndjson_see_its_keys_even_where_no_line_has_them(home: Home) -> None:
+    home.configure(
+        """
+        [[feed]]
+        feed = 'refunds'
+        pattern = 'r_{day}*.ndjson'
+        format = 'ndjson'
+        [feed.columns]
+        refund_id = { expr = "id || '-' || kind" }
+        order_id = { expr = "_json->>'$.order.id'" }
+        refunded_at = 'at'
+        reason = { expr = "coalesce(why, 'none')" }
+        [feed.constants]
+        currency = 'EUR'
+        """
+    )
+    home.put("r_2026-01-04.ndjson", "")
+    home.put(
+        "r_2026-01-05.ndjson",
+        '{"id": 1, "kind": "x", "order": {"id": "o1"}, "at": "2026-01-05T10:00:00Z", "amount": 2.50}\n'
+        '{"id": 2, "kind": "y", "order": {"id": "o2"}, "at": "2026-01-05T10:00:00Z", "amount": "3.10"}\n\n{"id": 3\n',
+    )
+    loaded = home.load("refunds")
+    assert (loaded.accepted, loaded.rows_read, loaded.rows_quarantined) == (2, 3, 1)
+    assert home.rows("select refund_id, order_id, cast(amount as varchar), reason, _line from raw.refunds order by 1") == [
+        ("1-x", "o1", "2.5000", "none", 1), ("2-y", "o2", "3.1000", "none", 2),
+    ]  # fmt: skip
+    assert home.rows("select line, raw_text from ops.quarantine") == [(4, '{"id": 3')]
+
+
+@pytest.mark.parametrize(
+    ("setting", "place"),
+    [
+        ('[feed.columns]\nreason = { expr = "upper(whyy)" }\n', "columns.reason: "),
+        ('[feed.columns]\nreason = { expr = "upper(" }\n', "columns.reason: "),
+        ('[feed.columns]\nreason = { expr = "cast(order_id as integer)" }\n', "columns.reason: "),
+        ("datetime_format = '%Y-%q'\n", "datetime_format: "),
+        ("[feed.columns]\nammount = 'amount'\n", "no column 'ammount'; write one of refund_id, "),
+        ("[feed.constants]\nammount = 5\n", "no column 'ammount'; write one of refund_id, "),
+    ],
+)
+def test_what_cx_toml_gets_wrong_is_named_and_leaves_the_delivery_pending(home: Home, setting: str, place: str) -> None:
+    home.configure(CONFIG + setting)
+    home.put("r_2026-01-05.csv", refunds("a"))
+    with pytest.raises(ConfigError) as error:
+        home.load("refunds")
+    assert str(error.value).startswith(str(home.settings.config_path)) and place in str(error.value)
+    home.configure(CONFIG)
+    home.load("refunds")
+    assert keys(home) == ["a"]
+
+
+def test_a_file_that_two_patterns_of_a_feed_match_is_a_configuration_error(home: Home) -> None:
+    home.configure(CONFIG + CONFIG.replace("r_{day}*", "r_*"))
+    home.put("r_2026-01-05.csv", refunds("a"))
+    with pytest.raises(ConfigError, match="matches two patterns of the feed 'refunds'"):
+        home.take("refunds")
+
+
+def test_an_expected_delivery_that_did_not_arrive_holds_its_feed_for_each_source(home: Home) -> None:
+    sources = [CONFIG.replace("r_", f"{shop}_") + "expected = 'daily'\n" for shop in "ab"]
+    home.configure("".join(sources))
+    for name in ("a_2026-01-05", "a_2026-01-06", "b_2026-01-05"):
+        home.put(name + ".csv", refunds(name))
+    (verdict,) = home.take("refunds", date(2026, 1, 5), date(2026, 1, 5)).verdicts
+    assert (verdict.gate, verdict.subject, verdict.passed) == ("arrival", "refunds", True)
+    (verdict,) = home.take("refunds", date(2026, 1, 5), date(2026, 1, 6)).verdicts
+    assert not verdict.passed and verdict.severity == "hold" and "b_{day}" in verdict.message
+
+
+def test_only_weekdays_are_due_where_that_is_said(home: Home) -> None:
+    home.configure(CONFIG + "expected = 'weekdays'\n")
+    (verdict,) = home.take("refunds", date(2026, 1, 3), date(2026, 1, 4)).verdicts  # a weekend
+    assert verdict.passed
+    (verdict,) = home.take("refunds", date(2026, 1, 3), date(2026, 1, 5)).verdicts
+    assert not verdict.passed
+
+
+def test_only_the_days_of_the_window_are_taken(home: Home) -> None:
+    for day in (4, 5, 6):
+        home.put(f"r_2026-01-0{day}.csv", refunds(str(day)))
+    assert dict(home.take("refunds", date(2026, 1, 5), date(2026, 1, 5)).pending) == {date(2026, 1, 5): 1}
+    window = ingest.untaken_days(home.con, home.settings, date(2026, 1, 6))
+    assert window is not None and (window.start, window.last) == (date(2026, 1, 4), date(2026, 1, 6))
+    home.load("refunds")
+    assert ingest.untaken_days(home.con, home.settings, date(2026, 1, 6)) is None
+
+
+def test_a_pending_file_that_is_gone_at_loading_is_noted(home: Home) -> None:
+    path = home.put("r_2026-01-05.csv", refunds("a"))
+    home.take("refunds")
+    path.unlink()
+    assert home.load("refunds").accepted == 0
+    assert home.statuses() == {"r_2026-01-05.csv": ["vanished"]}
+
+
+def test_reset_reads_every_delivery_anew_once(home: Home) -> None:
+    """Also those that were refused, replaced and repeated before: each file counts once, as it is now."""
+    home.put("r_2026-01-04.csv", refunds("a"), mtime=1)
+    home.put("r_2026-01-05.csv", "", mtime=1)
+    home.put("r_2026-01-06.csv", refunds("a"), mtime=1)
+    home.load("refunds")
+    home.put("r_2026-01-05.csv", refunds("b", "c"), mtime=2)
+    home.put("r_2026-01-06.csv", refunds("d") + "e,,,,\n", mtime=2)
+    home.load("refunds")
+    before = state(home)
+    ingest.reset_feeds(home.con, home.settings, ["refunds"])
+    assert keys(home) == [] and home.rows("from ops.quarantine") == []
+    assert {status for statuses in home.statuses().values() for status in statuses} == {"pending"}
+    home.load("refunds")
+    assert keys(home) == ["a", "b", "c", "d"]
+    before[2] = [row for row in before[2] if row[1] == "accepted"]
+    assert state(home) == before
+
+
+def test_a_corrected_mapping_brings_in_what_was_refused(home: Home) -> None:
+    home.configure(CONFIG + "[feed.columns]\namount = 'total'\n")
+    home.put("r_2026-01-05.csv", refunds("a"))
+    home.put("r_2026-01-06.csv", refunds("b").replace("amount", "total"))
+    home.load("refunds")
+    assert keys(home) == ["b"]
+    home.configure(CONFIG)
+    assert ingest.changed_reading(home.con, home.settings, ["refunds"]) == ["refunds"]
+    home.put("r_2026-01-06.csv", refunds("b"), mtime=9)
+    home.take("refunds")
+    ingest.reset_feeds(home.con, home.settings, ["refunds"])
+    home.load("refunds")
+    assert keys(home) == ["a", "b"]
+    assert ingest.changed_reading(home.con, home.settings, ["refunds"]) == []
+
+
+def test_reset_changes_nothing_where_loaded_files_are_gone(home: Home) -> None:
+    home.put("r_2026-01-04.csv", refunds("a"))
+    gone = home.put("r_2026-01-05.csv", refunds("b"))
+    home.load("refunds")
+    before = state(home)
+    gone.unlink()
+    with pytest.raises(ingest.FilesGone, match=r"1 loaded deliveries .*first: r_2026-01-05\.csv.*put the files back"):
+        ingest.reset_feeds(home.con, home.settings, ["refunds"])
+    assert state(home) == before
+
+
+def _snapshots(home: Home) -> None:
+    home.configure(CONFIG + "delivery = 'snapshot'\n")
+    home.con.execute("update ops.feeds set delivery = 'snapshot' where feed = 'refunds'")
+
+
+def test_a_snapshot_that_equals_yesterdays_is_no_repeat(home: Home) -> None:
+    _snapshots(home)
+    for day in (4, 5):
+        home.put(f"r_2026-01-0{day}.csv", refunds("a"))
+    assert home.load("refunds").accepted == 2
+    assert home.rows("select _delivery_day, _key from raw.refunds order by 1") == [(date(2026, 1, 4), "a"), (date(2026, 1, 5), "a")]
+
+
+def _changes(home: Home) -> list[tuple[object, ...]]:
+    found = home.rows("select distinct model, entity, key, day from ops.changes order by all")
+    home.con.execute("delete from ops.changes")
+    return found
+
+
+def test_changed_keys_are_logged_once_staging_exists(home: Home) -> None:
+    home.put("r_2026-01-04.csv", refunds("a", "b"), mtime=1)
+    home.load("refunds")
+    assert _changes(home) == [], "the first build of staging reads everything anyway"
+    home.con.execute("create schema staging; create table staging.stg_refunds (x int)")
+    home.put("r_2026-01-05.csv", refunds("c") + "bad,,,,\n")
+    home.load("refunds")
+    assert _changes(home) == [("raw", "refunds", "c", None)]
+    home.put("r_2026-01-04.csv", refunds("b", "d"), mtime=2)
+    home.load("refunds")
+    assert _changes(home) == [("raw", "refunds", key, None) for key in "abd"], "a vanished key moves too"
+    home.put("r_2026-01-04.csv", "", mtime=3)
+    home.load("refunds")
+    assert _changes(home) == []
+
+
+def test_a_new_snapshot_may_move_every_key_there_was(home: Home) -> None:
+    _snapshots(home)
+    home.con.execute("create schema staging; create table staging.stg_refunds (x int)")
+    home.put("r_2026-01-04.csv", refunds("a", "b"))
+    home.load("refunds")
+    _changes(home)
+    home.put("r_2026-01-05.csv", refunds("b", "c"))
+    home.load("refunds")
+    assert _changes(home) == [("raw", "refunds", key, None) for key in "abc"]
+
+
+@pytest.mark.parametrize("place", ["judge", "reading_fingerprint", "_profile", "_read_group"])
+def test_a_crash_while_loading_leaves_everything_pending(home: Home, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    home.put("r_2026-01-04.csv", refunds("a", "b"), mtime=1)
+    home.load("refunds")
+    before = state(home)
+    home.put("r_2026-01-04.csv", refunds("b", "c") + "bad,,,,\n", mtime=2)
+    home.put("r_2026-01-05.csv", refunds("d"))
+
+    class Crash(Exception):
+        pass
+
+    def crash(*_: object) -> None:
+        raise Crash
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ingest, place, crash)
+        with pytest.raises(Crash):
+            home.load("refunds")
+    assert state(home)[0] == before[0] and state(home)[1] == before[1] and state(home)[3] == before[3]
+    assert home.statuses() == {"r_2026-01-04.csv": ["accepted", "pending"], "r_2026-01-05.csv": ["pending"]}
+
+    home.load("refunds")
+    after = state(home)
+    ingest.reset_feeds(home.con, home.settings, ["refunds"])
+    home.load("refunds")
+    assert state(home) == after
+    assert keys(home) == ["b", "c", "d"] and home.rows("select line from ops.quarantine") == [(4,)]
