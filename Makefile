@@ -35,7 +35,7 @@ demo: setup  ## simulate a company, backfill it, run one night, print the metric
 test: setup  ## everything CI runs
 	@$(BIN)/ruff check .
 	@$(BIN)/dg check defs
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest -n 2 --dist loadscope
 
 lint: setup
 	@$(BIN)/ruff check .

@@ -104,8 +104,13 @@ def _find(results: Sequence[Any], check: Check) -> Any:
     wanted = check.expectation.configuration
     for result in results:
         if result.expectation_config.type == wanted.type and result.expectation_config.kwargs.items() >= wanted.kwargs.items():
-            if result.exception_info.get("raised_exception"):
-                raise CheckDidNotRun(f"gate {check.gate}: {result.exception_info['exception_message']}")
+            # An exception stands here itself, or under the id of each metric that raised it.
+            told = [result.exception_info, *(info for info in result.exception_info.values() if isinstance(info, dict))]
+            for info in told:
+                if info.get("raised_exception"):
+                    raise CheckDidNotRun(f"gate {check.gate}: {info.get('exception_message')}")
+            if result.success is not (not result.result.get("unexpected_index_list")):
+                raise CheckDidNotRun(f"gate {check.gate}: {wanted.type} did not say which rows it judged how")
             return result
     raise CheckDidNotRun(f"gate {check.gate}: the suite returned no result for {wanted.type}")
 

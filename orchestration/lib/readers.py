@@ -71,7 +71,7 @@ class FileFacts:
     delimiters: int = 0
     """Delimiters in a CSV file, those in its quoted texts included."""
     spaced_quotes: bool = False
-    """Blanks may stand between a quote and its delimiter. Those before an opening quote are dropped."""
+    """Blanks may stand between a quote and its delimiter; they are dropped."""
 
 
 @dataclass(frozen=True)
@@ -187,8 +187,7 @@ def _encoding_problem(file: LandingFile) -> str:
 
 def _scan(file: LandingFile) -> tuple[int, int, bool]:
     """Physical lines as Python counts them (LF, CRLF or CR ends one), delimiters, and whether quotes have blanks outside."""
-    is_utf8, is_csv = file.source.encoding in _UTF8, file.source.format == "csv"
-    source = file.source
+    source, is_utf8, is_csv = file.source, file.source.encoding in _UTF8, file.source.format == "csv"
     empty, lf, cr, blank, delimiter, quote = (part.encode() for part in ("", "\n", "\r", " ", source.delimiter, source.quote))
     ends = rb"[\r\n]|%s" % re.escape(delimiter)
     spaced = rb"(?:^|%s) +%s|%s +(?:%s|$)" % (ends, re.escape(quote), re.escape(quote), ends)
@@ -204,7 +203,7 @@ def _scan(file: LandingFile) -> tuple[int, int, bool]:
                 lines += chunk.count(cr) - (before[-1:] + chunk).count(cr + lf)
             if is_csv:
                 delimiters += chunk.count(delimiter)
-                if not is_spaced:
+                if not is_spaced and delimiter != blank:
                     seam = before + chunk
                     is_spaced = (blank + quote in seam or quote + blank in seam) and pattern.search(seam) is not None
             before = chunk[-64:]
@@ -218,9 +217,8 @@ def _text(file: LandingFile) -> io.TextIOWrapper:
 
 def _records(file: LandingFile, text: io.TextIOWrapper, spaced_quotes: bool) -> Iterator[tuple[int, list[str]]]:
     """Records of a CSV file with the line each one starts on."""
-    reader = csv.reader(
-        text, delimiter=file.source.delimiter, quotechar=file.source.quote, skipinitialspace=spaced_quotes, strict=True
-    )
+    lines = io.StringIO(_without_outer_blanks(file.source, text.read()), newline="") if spaced_quotes else text
+    reader = csv.reader(lines, delimiter=file.source.delimiter, quotechar=file.source.quote, strict=True)
     while True:
         line = reader.line_num + 1
         try:
@@ -233,6 +231,13 @@ def _records(file: LandingFile, text: io.TextIOWrapper, spaced_quotes: bool) -> 
                 "closing quote). Correct the file or its quote setting in cx.toml and deliver it again."
             ) from None
         yield line, record
+
+
+def _without_outer_blanks(source: FeedSource, text: str) -> str:
+    """The text without the blanks around quoted fields; `csv` would take such quotes for text, or the blanks for it."""
+    quote, delimiter = re.escape(source.quote), re.escape(source.delimiter)
+    field = rf" *+({quote}[^{quote}]*+(?:{quote}{quote}[^{quote}]*+)*+{quote}) *+(?=[{delimiter}\r\n]|\Z)|[^{delimiter}\r\n]++"
+    return re.sub(field, lambda match: match[1] or match[0], text)
 
 
 def _header(file: LandingFile, spaced_quotes: bool) -> tuple[str, ...]:

@@ -110,10 +110,10 @@ def test_surplus_fields_are_a_reject_even_where_they_are_empty(tmp_path: Path, s
 
 
 def test_blanks_between_a_delimiter_and_a_quote_mean_the_same_in_every_file(tmp_path: Path) -> None:
-    plain = read_one(tmp_path, b'id,name\n1, "x, y"\n2,z\n')
-    beside_a_blank_line = read_one(tmp_path, b'id,name\n1, "x, y"\n\n2,z\n')
-    assert plain == ([(2, "1", "x, y"), (3, "2", "z")], [])
-    assert beside_a_blank_line == ([(2, "1", "x, y"), (4, "2", "z")], [])
+    plain = read_one(tmp_path, b'id,name\n1, "x, y"\n "a ""b""" , z\n')
+    beside_a_blank_line = read_one(tmp_path, b'id,name\n1, "x, y"\n\n "a ""b""" , z\n')
+    assert plain == ([(2, "1", "x, y"), (3, 'a "b"', " z")], [])
+    assert beside_a_blank_line == ([(2, "1", "x, y"), (4, 'a "b"', " z")], [])
 
 
 def test_one_irregular_file_changes_nothing_for_the_files_read_with_it(tmp_path: Path) -> None:
