@@ -133,9 +133,7 @@ def query(sql: Annotated[str, typer.Argument(help="One SQL query.")], as_json: J
 
 @app.command()
 def rollback(
-    release: Annotated[
-        str | None, typer.Argument(help="Name of a release; default: the one before the current.")
-    ] = None,
+    release: Annotated[str | None, typer.Argument(help="Name of a release; default: the one before the current.")] = None,
 ) -> None:
     """Point readers at an older release. The next run that publishes replaces it."""
     from orchestration.lib.release import roll_back
@@ -186,18 +184,40 @@ def demo(
     raise typer.Exit(code)
 
 
-HEADLINES = [
-    ("net sales, last 30 days", "sales_daily", "round(sum(net_amount), 2)", "{day} - 30"),
-    ("orders, last 30 days", "sales_daily", "sum(orders)", "{day} - 30"),
-    ("cart abandonment rate, last 30 days", "cart_abandonment_daily", "round(sum(abandoned) / sum(abandoned + converted), 4)", "{day} - 30"),
-    ("contacts, last 30 days", "contact_volume_daily", "sum(inbound)", "{day} - 30"),
-    ("first contact resolution, last 30 days", "fcr_daily", "round(sum(resolved_first_contact) / sum(issues), 4)", "{day} - 30"),
-    ("hours to resolution, last 30 days", "resolution_daily", "round(sum(resolution_minutes) / sum(cases_resolved) / 60, 2)", "{day} - 30"),
-    ("subscriber churn, trailing 30 days", "churn_daily", "round(sum(lost) / sum(active_at_start), 4)", "{day} - 1", "basis = 'contractual' and period = 'trailing_30d' and plan = 'all'"),
-    ("shop customers retained, trailing 30 days", "retention_daily", "round(sum(retained) / sum(active_at_start), 4)", "{day} - 1", "basis = 'inactivity' and period = 'trailing_30d'"),
-    ("customers to date", "clv_daily", "max(customers_to_date)", "{day} - 1"),
-    ("value of a customer to date", "clv_daily", "round(max(clv_historic_mean), 2)", "{day} - 1"),
-]  # fmt: skip
+_LAST_30_DAYS, _LAST_DAY = "metric_date > $day - 30", "metric_date = $day"
+HEADLINES = {
+    "net sales, last 30 days": ("sales_daily", "round(sum(net_amount), 2)", _LAST_30_DAYS),
+    "orders, last 30 days": ("sales_daily", "sum(orders)", _LAST_30_DAYS),
+    "cart abandonment rate, last 30 days": (
+        "cart_abandonment_daily",
+        "round(sum(abandoned) / sum(abandoned + converted), 4)",
+        _LAST_30_DAYS,
+    ),
+    "contacts, last 30 days": ("contact_volume_daily", "sum(inbound)", _LAST_30_DAYS),
+    "first contact resolution, last 30 days": (
+        "fcr_daily",
+        "round(sum(resolved_first_contact) / sum(issues), 4)",
+        _LAST_30_DAYS,
+    ),
+    "hours to resolution, last 30 days": (
+        "resolution_daily",
+        "round(sum(resolution_minutes) / sum(cases_resolved) / 60, 2)",
+        _LAST_30_DAYS,
+    ),
+    "subscriber churn, trailing 30 days": (
+        "churn_daily",
+        "round(sum(lost) / sum(active_at_start), 4)",
+        f"{_LAST_DAY} and basis = 'contractual' and period = 'trailing_30d' and plan = 'all'",
+    ),
+    "customers who order again the month after": (
+        "retention_cohorts",
+        "round(sum(active) / sum(customers), 4)",
+        "months_since = 1 and is_final",
+    ),
+    "customers to date": ("clv_daily", "sum(customers_to_date)", _LAST_DAY),
+    "net revenue of a customer to date": ("clv_daily", "round(sum(clv_historic_mean), 2)", _LAST_DAY),
+}
+"""Metrics the demo prints: mart, figure from its parts, days."""
 
 
 def _print_headlines(settings: Settings, last: date) -> None:
@@ -210,10 +230,9 @@ def _print_headlines(settings: Settings, last: date) -> None:
     manifest = release.manifest_of(settings, name)
     with duckdb.connect(str(settings.current_release / "cx.duckdb"), read_only=True) as con:
         rows = []
-        for label, mart, figure, since, *condition in HEADLINES:
-            day = f"date '{last}'"
-            where = f"metric_date > {since.format(day=day)} and {condition[0] if condition else 'true'}"
-            value = con.execute(f"select {figure} from marts.{mart} where {where}").fetchone()
+        for label, (mart, figure, days) in HEADLINES.items():
+            used = {"day": last} if "$day" in days else {}
+            value = con.execute(f"select {figure} from marts.{mart} where {days}", used).fetchone()
             rows.append({"metric": label, "value": value and value[0], "mart": mart})
     _print_table(f"headline metrics through {last}", ["metric", "value", "mart"], rows)
     gates = manifest["gates"]
@@ -309,6 +328,8 @@ def _problems(events: list[Any]) -> list[str]:
 
 def _report(settings: Settings, run_id: str, what: str, problems: list[str], seconds: float) -> dict[str, Any]:
     """The outcome of a run from the ledger, as a dictionary; decides the exit code."""
+    import duckdb
+
     from data_quality.verdict import of_run
     from orchestration.lib import release, warehouse
 
@@ -320,26 +341,23 @@ def _report(settings: Settings, run_id: str, what: str, problems: list[str], sec
             verdicts = of_run(con, run_id)
             states = release.feed_states(con)
             cursor = con.execute(
-                "select feed, status, count(*) as deliveries, sum(rows_read) as rows_read, sum(rows_quarantined) as rows_quarantined "
+                "select feed, status, count(*) as deliveries, sum(rows_read) as rows_read, "
+                "sum(rows_quarantined) as rows_quarantined "
                 "from ops.deliveries where run_id = ? group by feed, status order by feed, status",
                 [run_id],
             )
             columns = [column[0] for column in cursor.description]
             deliveries = [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
-    except OSError as error:  # another run holds the file, or there is none yet: `problems` says so
+    except duckdb.Error as error:  # another run holds the file, or there is none yet: `problems` says so
         problems = problems or [str(error)]
     failed = [v for v in verdicts if not v.passed]
     name = release.current(settings)
     published = name is not None and release.manifest_of(settings, name)["run_id"] == run_id
-    stale = [state["feed"] for state in states if state["is_stale"]] + [
-        v.subject for v in failed if v.severity == "hold"
-    ]
+    stale = [state["feed"] for state in states if state["is_stale"]] + [v.subject for v in failed if v.severity == "hold"]
     if published:
         code = STALE if stale else OK
     else:
-        code = (
-            GATE if any(v.severity == "block" for v in failed) or any("not published" in p for p in problems) else ERROR
-        )
+        code = GATE if any(v.severity == "block" for v in failed) or any("not published" in p for p in problems) else ERROR
     return {
         "run": run_id,
         "what": what,
@@ -377,9 +395,7 @@ def _print_report(report: dict[str, Any]) -> None:
     for problem in report["problems"]:
         if problem not in shown and not any(sentence in problem for sentence in shown):
             err.print(f"error: {problem}")
-    err.print(
-        f"not published; readers see {report['current'] or 'no release yet'}. Run {report['run']}: cx ui shows its log."
-    )
+    err.print(f"not published; readers see {report['current'] or 'no release yet'}. Run {report['run']}: cx ui shows its log.")
 
 
 def _running(settings: Settings) -> dict[str, Any] | None:

@@ -63,7 +63,9 @@ def make_shop(folder: Path) -> None:
     for day in days:
         with (folder / f"{day:%Y-%m-%d}.csv").open("w", newline="", encoding="utf-8") as handle:
             writer = csv.writer(handle, lineterminator="\n")
-            writer.writerow("InvoiceNo StockCode Description Quantity InvoiceDate UnitPrice CustomerID Country".split())
+            writer.writerow(
+                ["InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country"]
+            )
             for _ in range(85):
                 invoice += 1
                 is_return = rng.random() < 0.15
@@ -72,7 +74,8 @@ def make_shop(folder: Path) -> None:
                 for _ in range(rng.randrange(1, 41)):
                     code, price = rng.randrange(10000, 14000), rng.randrange(10, 2000) / 100
                     quantity = -rng.randrange(1, 5) if is_return else rng.randrange(1, 25)
-                    writer.writerow([f"{'C' if is_return else ''}{invoice}", code, f"ITEM {code}", quantity, at, price, person, "United Kingdom"])
+                    number = f"{'C' if is_return else ''}{invoice}"
+                    writer.writerow([number, code, f"ITEM {code}", quantity, at, price, person, "United Kingdom"])
 
 
 def floor(files: list[Path], through: date, database: Path) -> Cost:

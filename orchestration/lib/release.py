@@ -41,9 +41,7 @@ def releases(settings: Settings) -> list[str]:
     if not settings.releases.is_dir():
         return []
     return sorted(
-        path.name
-        for path in settings.releases.iterdir()
-        if path.is_dir() and not path.is_symlink() and path.name[0] != "."
+        path.name for path in settings.releases.iterdir() if path.is_dir() and not path.is_symlink() and path.name[0] != "."
     )
 
 
@@ -85,9 +83,7 @@ def feed_states(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     ]
 
 
-def publish(
-    con: duckdb.DuckDBPyConnection, settings: Settings, run_id: str, feeds_on: set[str], verdicts: list[Verdict]
-) -> str:
+def publish(con: duckdb.DuckDBPyConnection, settings: Settings, run_id: str, feeds_on: set[str], verdicts: list[Verdict]) -> str:
     """Write a release of the marts that are on, make it current, and only then forget which days were affected.
 
     Args:
@@ -128,9 +124,7 @@ def publish(
             "not_passed": [v.sentence() for v in verdicts if not v.passed],
         },
         "files": files,
-        "versions": {
-            package: version(package) for package in ("cxmarts", "duckdb", "dbt-core", "dagster", "great-expectations")
-        },
+        "versions": {package: version(package) for package in ("cxmarts", "duckdb", "dbt-core", "dagster", "great-expectations")},
     }
     (building / MANIFEST).write_text(json.dumps(manifest, indent=1, default=str) + "\n", encoding="utf-8")
     _seal(building)
@@ -175,9 +169,7 @@ def _write_database(con: duckdb.DuckDBPyConnection, path: Path, names: list[str]
             con.execute(f"create table release.marts.{ident(name)} as from marts.{ident(name)} order by {order}")
             con.execute(f"comment on table release.marts.{ident(name)} is {literal(nodes[name]['description'])}")
             for column, about in nodes[name]["columns"].items():
-                con.execute(
-                    f"comment on column release.marts.{ident(name)}.{ident(column)} is {literal(about['description'])}"
-                )
+                con.execute(f"comment on column release.marts.{ident(name)}.{ident(column)} is {literal(about['description'])}")
     finally:
         con.execute("detach release")
 
@@ -209,9 +201,7 @@ def _write_parquet(
         else:
             months = con.execute(f"select distinct strftime(metric_date, '%Y-%m') from {table} order by 1").fetchall()
             parts = [(month, f"strftime(metric_date, '%Y-%m') = {literal(month)}") for (month,) in months]
-            rows = con.execute(
-                "select distinct strftime(day, '%Y-%m') from ops.affected where mart = ?", [name]
-            ).fetchall()
+            rows = con.execute("select distinct strftime(day, '%Y-%m') from ops.affected where mart = ?", [name]).fetchall()
             changed = {month for (month,) in rows}
         for part, condition in parts:
             relative = f"parquet/{name}/{part}.parquet"
@@ -222,7 +212,8 @@ def _write_parquet(
                 files[relative] = old
                 continue
             con.execute(
-                f"copy (from {table} where {condition} order by {order}) to {literal(str(target))} (format parquet, compression zstd)"
+                f"copy (from {table} where {condition} order by {order}) to {literal(str(target))} "
+                "(format parquet, compression zstd)"
             )
             files[relative] = _digest(target)
     return files
@@ -244,8 +235,8 @@ def _deliveries(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     """Deliveries taken since the release before."""
     cursor = con.execute(
         "select feed, delivery_day, file, content_hash, status, rows_read, rows_quarantined, reason from ops.deliveries "
-        "where taken_at > coalesce((select max(published_at) from ops.releases), timestamp '1970-01-01') and status <> 'replaced' "
-        "order by delivery_day, feed, file"
+        "where taken_at > coalesce((select max(published_at) from ops.releases), timestamp '1970-01-01') "
+        "and status <> 'replaced' order by delivery_day, feed, file"
     )
     columns = [column[0] for column in cursor.description]
     return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]

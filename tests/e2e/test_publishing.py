@@ -82,9 +82,7 @@ CORRUPTIONS = {
 
 
 @pytest.mark.parametrize("corruption", CORRUPTIONS)
-def test_a_corrupted_mart_is_not_published(
-    corruption: str, home: Path, company: Company, tmp_path: Path
-) -> None:
+def test_a_corrupted_mart_is_not_published(corruption: str, home: Path, company: Company, tmp_path: Path) -> None:
     """Exit code 2, readers keep the last release, and the message names gate, figure, bound and sample rows."""
     file, right, wrong, said = CORRUPTIONS[corruption]
     project = shutil.copytree(DBT_PROJECT_DIR, tmp_path / "dbt_project", ignore=shutil.ignore_patterns("target"))

@@ -370,7 +370,7 @@ def test_a_date_that_does_not_exist_is_a_problem_not_a_file_passed_over(cx_home:
     ((relative, _, problem),) = found(cx_home, "{day}.csv")
     assert relative == "2026-02-30.csv" and problem is not None and "2026-02-30, which does not exist" in problem
     (file,) = readers.discover(Settings(cx_home), source(pattern="{day}.csv"))
-    with pytest.raises(FileRefused, match="does not exist. Rename the file"):
+    with pytest.raises(FileRefused, match=r"does not exist\. Rename the file"):
         readers.facts(file)
 
 
