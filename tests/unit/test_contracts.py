@@ -141,8 +141,9 @@ EXCLUSIONS: dict[tuple[str, str], tuple[dict[str, Any], dict[str, Any]]] = {
 
 def on_row(feed: str, sql: str, cells: dict[str, Any]) -> Any:
     """The value of an expression on a typed row of the feed."""
+    texts = {name: literal(value) for name, value in cells.items() if value is not None}
     columns = ", ".join(
-        f"cast({'null' if cells.get(c.name) is None else literal(cells[c.name])} as {RAW_TYPES[c.logicalType]}) as {ident(c.name)}"
+        f"cast({texts.get(c.name, 'null')} as {RAW_TYPES[c.logicalType]}) as {ident(c.name)}"
         for c in load_contracts()[feed].properties
     )
     with duckdb.connect() as con:

@@ -159,7 +159,9 @@ def test_quarantined_rows_carry_everything_needed_to_find_and_correct_them(home:
     home.put("r_2026-01-05.csv", refunds(*(f"g{n}" for n in range(60))) + bad)
     loaded = home.load("refunds")
     assert (loaded.rows_read, loaded.rows_accepted, loaded.rows_quarantined) == (62, 60, 2)
-    rows = home.rows("select feed, delivery, delivery_day, file, line, raw_text, reasons, run_id from ops.quarantine order by line")
+    rows = home.rows(
+        "select feed, delivery, delivery_day, file, line, raw_text, reasons, run_id from ops.quarantine order by line"
+    )
     where = ("refunds", "refunds:r_2026-01-05.csv", date(2026, 1, 5), "r_2026-01-05.csv")
     assert [row[:4] for row in rows] == [where, where]
     assert [row[4] for row in rows] == [62, 63]
@@ -185,7 +187,8 @@ def test_more_bad_rows_than_the_limit_refuse_the_delivery(home: Home) -> None:
     home.put("r_2026-01-04.csv", refunds(*good) + refunds(*"12345", amount="0").removeprefix(HEADER))
     home.put("r_2026-01-05.csv", refunds(*good[:-1]) + refunds(*"123456", amount="0").removeprefix(HEADER))
     loaded = home.load("refunds")
-    assert (loaded.accepted, loaded.refused, loaded.rows_read, loaded.rows_accepted, loaded.rows_quarantined) == (2, 1, 201, 95, 6)
+    assert (loaded.accepted, loaded.refused) == (2, 1)
+    assert (loaded.rows_read, loaded.rows_accepted, loaded.rows_quarantined) == (201, 95, 6)
     assert home.statuses()["r_2026-01-05.csv"] == ["refused"]
     assert home.rows("select reason, rows_accepted, rows_quarantined from ops.deliveries where status = 'refused'") == [
         ("6.0% of its rows are bad, more than 5%", 0, 0)
@@ -216,7 +219,9 @@ def test_columns_added_or_in_another_order_are_absorbed(home: Home) -> None:
     home.put("r_2026-01-04.csv", "currency,note,amount,refunded_at,order_id,refund_id\nEUR,hi,5,2026-01-04,o1,a\n")
     home.put("r_2026-01-05.csv", refunds("b"))
     assert home.load("refunds").accepted == 2
-    assert home.rows("select refund_id, order_id, currency from raw.refunds order by 1") == [("a", "o1", "EUR"), ("b", "ob", "EUR")]
+    assert home.rows("select refund_id, order_id, currency from raw.refunds order by 1") == [
+        ("a", "o1", "EUR"), ("b", "ob", "EUR"),
+    ]  # fmt: skip
 
 
 def test_an_impossible_date_in_the_name_is_refused_not_passed_over(home: Home) -> None:
@@ -258,7 +263,9 @@ def test_mapping_constants_missing_words_and_expressions(home: Home) -> None:
         ).encode("cp1252"),
     )
     assert home.load("refunds").rows_quarantined == 0
-    assert home.rows("select refund_id, order_id, cast(refunded_at as varchar), amount, currency, reason from raw.refunds order by 1") == [
+    assert home.rows(
+        "select refund_id, order_id, cast(refunded_at as varchar), amount, currency, reason from raw.refunds order by 1"
+    ) == [
         ("r_2026-01-05.csv#2", "17850", "2026-04-02 22:00:00", pytest.approx(1234.5), "EUR", None),
         ("r_2026-01-05.csv#3", "12", "2026-02-27 23:00:00", 7, "EUR", "'; drop table raw.refunds; --"),
     ]
@@ -416,7 +423,9 @@ def test_a_snapshot_that_equals_yesterdays_is_no_repeat(home: Home) -> None:
     for day in (4, 5):
         home.put(f"r_2026-01-0{day}.csv", refunds("a"))
     assert home.load("refunds").accepted == 2
-    assert home.rows("select _delivery_day, _key from raw.refunds order by 1") == [(date(2026, 1, 4), "a"), (date(2026, 1, 5), "a")]
+    assert home.rows("select _delivery_day, _key from raw.refunds order by 1") == [
+        (date(2026, 1, 4), "a"), (date(2026, 1, 5), "a"),
+    ]  # fmt: skip
 
 
 def _changes(home: Home) -> list[tuple[object, ...]]:
@@ -453,7 +462,9 @@ def test_a_new_snapshot_may_move_every_key_there_was(home: Home) -> None:
 
 
 @pytest.mark.parametrize("place", ["judge", "reading_fingerprint", "_profile", "_read_group"])
-def test_a_crash_while_loading_leaves_everything_pending(home: Home, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+def test_a_crash_while_loading_leaves_everything_pending(
+    home: Home, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
     home.put("r_2026-01-04.csv", refunds("a", "b"), mtime=1)
     home.load("refunds")
     before = state(home)

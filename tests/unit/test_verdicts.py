@@ -17,7 +17,8 @@ from data_quality.verdict import Verdict, of_run, record, refusals
 from orchestration.lib.warehouse import OPS_DDL
 
 GOOD_DELIVERY: dict[str, Any] = {
-    "feed": "orders", "delivery": "orders:a.csv", "day": date(2026, 1, 5), "problem": "", "problems": 0, "rows_read": 100, "rows_bad": 5,
+    "feed": "orders", "delivery": "orders:a.csv", "day": date(2026, 1, 5), "problem": "", "problems": 0,
+    "rows_read": 100, "rows_bad": 5,
     "bad_share": 0.05, "bad_limit": 0.05, "volume": 100.0, "volume_low": 50.0, "volume_high": 200.0, "repeats": 0,
 }  # fmt: skip
 GOOD_MART: dict[str, Any] = {
@@ -78,19 +79,22 @@ def test_a_good_delivery_passes_every_gate_on_its_bounds() -> None:
 @pytest.mark.parametrize(
     ("change", "gate", "severity", "figure", "bound"),
     [
-        ({"problems": 1, "problem": "a.csv: line 3: broken"}, READABLE, "hold", "a.csv: line 3: broken", "a file its contract can be read from"),
+        ({"problems": 1, "problem": "line 3"}, READABLE, "hold", "line 3", "a file its contract can be read from"),
         ({"bad_share": 0.0501}, ROW_RULES, "hold", "0.0501", "0.05"),
         ({"volume": 49.0}, VOLUME, "warn", "49", "50"),
         ({"volume": 201.0}, VOLUME, "warn", "201", "200"),
         ({"repeats": 1}, REPEAT, "warn", "1", "0"),
     ],
 )  # fmt: skip
-def test_a_failing_delivery_fails_its_gate_only(change: dict[str, Any], gate: str, severity: str, figure: str, bound: str) -> None:
+def test_a_failing_delivery_fails_its_gate_only(
+    change: dict[str, Any], gate: str, severity: str, figure: str, bound: str
+) -> None:
     other = {"feed": "refunds", "delivery": "refunds:r.csv"}
     frame = profile(GOOD_DELIVERY, {"delivery": "good"}, {**change, "delivery": "bad"}, other)
     verdicts, failed = judge(frame, "feed", delivery_checks(), "delivery")
     (verdict,) = [v for v in verdicts if not v.passed]
-    assert (verdict.gate, verdict.subject, verdict.severity, verdict.figure, verdict.bound) == (gate, "orders", severity, figure, bound)
+    assert (verdict.gate, verdict.subject, verdict.severity) == (gate, "orders", severity)
+    assert (verdict.figure, verdict.bound) == (figure, bound)
     assert verdict.message.endswith("(1 of 2, first: bad)") and [row["delivery"] for row in verdict.sample] == ["bad"]
     assert {name: rows for name, rows in failed.items() if rows} == {gate: {"bad"}}
     assert len(verdicts) == 10, "each check judges each of both feeds"
