@@ -132,9 +132,7 @@ def load_contracts(folder: Path = CONTRACTS_DIR) -> dict[str, Contract]:
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise ContractError(f"{path}: {error}") from None
         except ValidationError as error:
-            problems = "; ".join(
-                f"{'.'.join(str(part) for part in issue['loc'])}: {issue['msg']}" for issue in error.errors()
-            )
+            problems = "; ".join(f"{'.'.join(str(part) for part in issue['loc'])}: {issue['msg']}" for issue in error.errors())
             raise ContractError(f"{path}: {problems}") from None
         if contract.id != path.stem:
             raise ContractError(f"{path}: id is '{contract.id}', expected '{path.stem}' as in the file's name")

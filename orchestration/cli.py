@@ -101,7 +101,7 @@ def status(as_json: Json = False) -> None:
     out.print(f"release   {name or 'none yet: run cx nightly or cx backfill'}")
     if manifest:
         out.print(f"through   {manifest['data_through']} (published {manifest['published_at']})")
-        _print_table("feeds", ["feed", "data_through", "newest_delivery", "is_stale"], manifest["feeds"])
+        _print_table("feeds", ["feed", "data_through", "is_stale", "refused_deliveries", "reason"], manifest["feeds"])
         _print_table("marts", ["mart", "rows"], [{"mart": k, **v} for k, v in manifest["marts"].items()])
         for mart, feeds in manifest["marts_off"].items():
             out.print(f"off       {mart}: none of its feeds is configured ({', '.join(feeds)})")

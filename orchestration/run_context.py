@@ -44,14 +44,10 @@ class CxHome(dg.ConfigurableResource):
             lock.acquire(timeout=0)
         except Timeout:
             who = holder.read_text(encoding="utf-8").strip() if holder.exists() else "an unknown run"
-            raise RunLocked(
-                f"another run holds {settings.run_lock}: {who}. Wait for it, then run this again."
-            ) from None
+            raise RunLocked(f"another run holds {settings.run_lock}: {who}. Wait for it, then run this again.") from None
         try:
             since = datetime.now(UTC).isoformat(timespec="seconds")
-            holder.write_text(
-                json.dumps({"pid": os.getpid(), "run_id": context.run_id, "since": since}), encoding="utf-8"
-            )
+            holder.write_text(json.dumps({"pid": os.getpid(), "run_id": context.run_id, "since": since}), encoding="utf-8")
             with warehouse.connect(settings) as con:
                 warehouse.prepare(con, settings.config)
             yield self

@@ -69,9 +69,7 @@ def judge(profile: pd.DataFrame, subject: str, checks: Sequence[Check], label: s
         .get_batch({"dataframe": profile})
     )
     suite = gx.ExpectationSuite(name="profile", expectations=[check.expectation for check in checks])
-    outcome = batch.validate(
-        suite, result_format={"result_format": "COMPLETE", "unexpected_index_column_names": [label]}
-    )
+    outcome = batch.validate(suite, result_format={"result_format": "COMPLETE", "unexpected_index_column_names": [label]})
     by_check = {id(check): _find(outcome.results, check) for check in checks}
     verdicts: list[Verdict] = []
     failed_rows: dict[str, set[str]] = {}

@@ -74,9 +74,7 @@ def build(settings: Settings, models: set[str], full_refresh: bool) -> Built:
     return built
 
 
-def _model_verdict(
-    con: duckdb.DuckDBPyConnection, node: Any, status: str, message: str, bounds: dict[str, Any]
-) -> Verdict:
+def _model_verdict(con: duckdb.DuckDBPyConnection, node: Any, status: str, message: str, bounds: dict[str, Any]) -> Verdict:
     if status == "success":
         return Verdict(MODEL_GATE, node.name, "block", True)
     if status == "skipped":

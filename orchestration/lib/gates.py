@@ -81,14 +81,8 @@ def mart_profile(con: duckdb.DuckDBPyConnection, names: list[str]) -> Any:
         columns = nodes[name]["columns"]
         doubles = [column for column, about in columns.items() if about["data_type"] == "double"]
         not_finite = " + ".join(f"count(*) filter (where not isfinite({ident(c)}))" for c in doubles) or "0"
-        late = (
-            "count(*) filter (where metric_date > (select data_through from ops.clock))"
-            if "metric_date" in columns
-            else "0"
-        )
-        count, late_rows, broken = con.execute(
-            f"select count(*), {late}, {not_finite} from marts.{ident(name)}"
-        ).fetchone()
+        late = "count(*) filter (where metric_date > (select data_through from ops.clock))" if "metric_date" in columns else "0"
+        count, late_rows, broken = con.execute(f"select count(*), {late}, {not_finite} from marts.{ident(name)}").fetchone()
         volume, low, high = 0.0, 0.0, 1e15
         measure = nodes[name]["config"]["meta"].get("volume")
         if measure:

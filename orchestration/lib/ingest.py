@@ -73,8 +73,11 @@ class Loaded:
 
 
 def untaken_days(con: duckdb.DuckDBPyConnection, settings: Settings, last: date) -> Window | None:
-    """The window from the oldest delivery that is new or changed, up to `last`; None when nothing is waiting."""
-    known = _known_files(con)
+    """The window from the oldest delivery that is new or changed, up to `last`; None when nothing is waiting.
+
+    A refused file that nobody touched since does not wait: it would be refused again, and widen every night to its day.
+    """
+    known = _known_files(con, "accepted", "repeated", "refused")
     days = [
         file.delivery_day
         for source in settings.config.feed
@@ -85,14 +88,12 @@ def untaken_days(con: duckdb.DuckDBPyConnection, settings: Settings, last: date)
     return Window.of_days(min(days), last) if days else None
 
 
-def take_deliveries(
-    con: duckdb.DuckDBPyConnection, settings: Settings, domain: str, window: Window, run_id: str
-) -> Taken:
+def take_deliveries(con: duckdb.DuckDBPyConnection, settings: Settings, domain: str, window: Window, run_id: str) -> Taken:
     """Note every new or changed delivery of the domain in the window as `pending`, and judge what did not arrive."""
     taken = Taken()
     feeds = {feed for feed, contract in load_contracts().items() if contract.domain == domain}
     sources = settings.config.sources_of(feeds)
-    known = _known_files(con)
+    known = _known_files(con, "accepted", "repeated")
     now = datetime.now(UTC).replace(tzinfo=None)
     rows: list[tuple[Any, ...]] = []
     touched: list[tuple[int, str, str]] = []
@@ -128,6 +129,12 @@ def take_deliveries(
                  content_hash, status, None, None, None, reason, run_id, now)
             )  # fmt: skip
     with tx(con):
+        # Somebody took a refused file away: nothing is held up by it any more.
+        con.execute(
+            "update ops.deliveries set status = 'withdrawn' where domain = $1 and status = 'refused' "
+            "and delivery not in (select cast(unnest($2) as varchar))",
+            [domain, list(matched)],
+        )
         for row in touched:
             con.execute("update ops.deliveries set mtime_ns = ? where delivery = ? and content_hash = ?", row)
         if rows:
@@ -139,19 +146,19 @@ def take_deliveries(
                 [columns[0], columns[7]],
             )
             con.execute(
-                "insert into ops.deliveries select "
-                + ", ".join(f"unnest(${n})" for n in range(1, len(columns) + 1)),
+                "insert into ops.deliveries select " + ", ".join(f"unnest(${n})" for n in range(1, len(columns) + 1)),
                 columns,
             )
     taken.verdicts = _judge_arrival(sources, arrived, window)
     return taken
 
 
-def _known_files(con: duckdb.DuckDBPyConnection) -> dict[str, tuple[int, int, str]]:
-    """Size, time and hash of the newest content of each delivery that needs no second look."""
+def _known_files(con: duckdb.DuckDBPyConnection, *statuses: str) -> dict[str, tuple[int, int, str]]:
+    """Size, time and hash of the newest content of each delivery that is in one of these states."""
     rows = con.execute(
-        "select delivery, bytes, mtime_ns, content_hash from ops.deliveries where status in ('accepted', 'repeated') "
-        "order by taken_at"
+        "select delivery, bytes, mtime_ns, content_hash from ops.deliveries "
+        "where status in (select unnest($1)) order by taken_at",
+        [list(statuses)],
     ).fetchall()
     return {delivery: (size, mtime, digest) for delivery, size, mtime, digest in rows}
 
@@ -177,9 +184,7 @@ def _judge_arrival(sources: list[FeedSource], arrived: dict[tuple[str, str], set
         if source.expected == "daily" or day.weekday() < 5
     ]
     without = {source.feed for source in sources} - {str(row["feed"]) for row in due}
-    verdicts = [
-        Verdict("arrival", feed, "warn", True, message="no delivery is expected by cx.toml") for feed in sorted(without)
-    ]
+    verdicts = [Verdict("arrival", feed, "warn", True, message="no delivery is expected by cx.toml") for feed in sorted(without)]
     if due:
         verdicts += judge(pd.DataFrame(due), "feed", arrival_checks(), "expectation")[0]
     return verdicts
@@ -218,9 +223,7 @@ def reset_feeds(con: duckdb.DuckDBPyConnection, settings: Settings, feeds: list[
     Raises:
         FilesGone: a delivery that is loaded is no longer in the landing folder; nothing was changed.
     """
-    present = {
-        file.delivery for source in settings.config.sources_of(set(feeds)) for file in readers.discover(settings, source)
-    }
+    present = {file.delivery for source in settings.config.sources_of(set(feeds)) for file in readers.discover(settings, source)}
     held = con.execute(
         "select delivery, file from ops.deliveries where status = 'accepted' and rows_read > 0 and feed in (select unnest($1))",
         [feeds],
@@ -242,9 +245,7 @@ def reset_feeds(con: duckdb.DuckDBPyConnection, settings: Settings, feeds: list[
             "(select max_by(rowid, (taken_at, rowid)) from ops.deliveries group by delivery)",
             [feeds],
         )
-        con.execute(
-            "update ops.deliveries set status = 'pending', reason = null where feed in (select unnest($1))", [feeds]
-        )
+        con.execute("update ops.deliveries set status = 'pending', reason = null where feed in (select unnest($1))", [feeds])
         con.execute("delete from ops.loaded where feed in (select unnest($1))", [feeds])
         con.execute("update ops.clock set fingerprint = null")
 
@@ -314,8 +315,8 @@ def load_feed(
         loaded.accepted += not bad
         loaded.rows_read += row["rows_read"]
         loaded.rows_quarantined += 0 if bad else row["rows_bad"]
-    loaded.rows_accepted = loaded.rows_read - loaded.rows_quarantined - int(
-        profile.loc[profile["delivery"].isin(refused), "rows_read"].sum()
+    loaded.rows_accepted = (
+        loaded.rows_read - loaded.rows_quarantined - int(profile.loc[profile["delivery"].isin(refused), "rows_read"].sum())
     )
     _write_quarantine_files(con, settings, feed, run_id)
     con.execute("drop table incoming")
@@ -334,11 +335,7 @@ def _wake_repeats(con: duckdb.DuckDBPyConnection, feed: str) -> None:
 
 def _pending(con: duckdb.DuckDBPyConnection, settings: Settings, feed: str) -> list[tuple[LandingFile, str | None]]:
     """Pending deliveries with what is already known to be wrong with them."""
-    files = {
-        file.delivery: file
-        for source in settings.config.sources_of({feed})
-        for file in readers.discover(settings, source)
-    }
+    files = {file.delivery: file for source in settings.config.sources_of({feed}) for file in readers.discover(settings, source)}
     rows = con.execute(
         "select delivery, delivery_day, file, reason from ops.deliveries where feed = ? and status = 'pending' "
         "order by delivery_day, file",
@@ -475,9 +472,7 @@ def _read_group(
 
 def _wrong_setting(con: duckdb.DuckDBPyConnection, settings: Settings, source: FeedSource) -> ConfigError | None:
     """Which expression or format of cx.toml DuckDB cannot compute over `incoming_text`."""
-    written = {
-        f"columns.{name}": f"({mapped.expr})" for name, mapped in source.columns.items() if isinstance(mapped, Expression)
-    }
+    written = {f"columns.{name}": f"({mapped.expr})" for name, mapped in source.columns.items() if isinstance(mapped, Expression)}
     if source.datetime_format:
         written["datetime_format"] = f"try_strptime('', {literal(source.datetime_format)})"
     for place, sql in written.items():
@@ -491,9 +486,7 @@ def _wrong_setting(con: duckdb.DuckDBPyConnection, settings: Settings, source: F
     return None
 
 
-def _repeats(
-    con: duckdb.DuckDBPyConnection, contract: Contract, content: dict[str, str], pending: set[str]
-) -> dict[str, str]:
+def _repeats(con: duckdb.DuckDBPyConnection, contract: Contract, content: dict[str, str], pending: set[str]) -> dict[str, str]:
     """Deliveries whose content is already there under another name, with that name. Files of no rows never repeat.
 
     A snapshot that equals yesterday's is news (nothing changed), not a repeat.
@@ -546,12 +539,8 @@ def _profile(
             "day": [file.delivery_day for file in files],
             "problem": [problems.get(file.delivery, "") for file in files],
             "problems": [int(file.delivery in problems) for file in files],
-            "rows_read": [
-                counts.get(file.delivery, (0, 0))[0] + len(rejects.get(file.delivery, [])) for file in files
-            ],
-            "rows_bad": [
-                counts.get(file.delivery, (0, 0))[1] + len(rejects.get(file.delivery, [])) for file in files
-            ],
+            "rows_read": [counts.get(file.delivery, (0, 0))[0] + len(rejects.get(file.delivery, [])) for file in files],
+            "rows_bad": [counts.get(file.delivery, (0, 0))[1] + len(rejects.get(file.delivery, [])) for file in files],
             "repeats": [int(file.delivery in repeats) for file in files],
         }
     )
@@ -652,13 +641,14 @@ def _write(
         con.register("outcome", outcome)
         con.execute(
             "update ops.deliveries d set status = 'replaced' from outcome o "
-            "where d.delivery = o.delivery and d.status = 'accepted' and o.status = 'accepted'"
+            "where d.delivery = o.delivery and d.status in ('accepted', 'refused') and o.status = 'accepted'"
         )
         con.execute(
-            "update ops.deliveries d set status = o.status, rows_read = o.rows_read, reason = o.reason, "
+            "update ops.deliveries d set status = o.status, run_id = $1, rows_read = o.rows_read, reason = o.reason, "
             "rows_quarantined = case when o.status = 'accepted' then o.rows_bad else 0 end, "
             "rows_accepted = case when o.status = 'accepted' then o.rows_read - o.rows_bad else 0 end "
-            "from outcome o where d.delivery = o.delivery and d.status = 'pending'"
+            "from outcome o where d.delivery = o.delivery and d.status = 'pending'",
+            [run_id],
         )
         con.unregister("outcome")
         con.execute("drop table accepted")

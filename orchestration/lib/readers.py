@@ -266,9 +266,7 @@ def _check_names(file: LandingFile, header: tuple[str, ...]) -> None:
         raise FileRefused(f"{file.relative}: line 1: column {own[0]!r} is a name cxmarts uses itself. Rename it.")
 
 
-def read(
-    con: duckdb.DuckDBPyConnection, files: list[tuple[LandingFile, FileFacts]], scratch: Path, table: str
-) -> TextRows:
+def read(con: duckdb.DuckDBPyConnection, files: list[tuple[LandingFile, FileFacts]], scratch: Path, table: str) -> TextRows:
     """Read files of one source and one header into the temporary table `table`.
 
     Args:
@@ -286,9 +284,7 @@ def read(
             return _read_parquet(con, files, table)
 
 
-def _read_csv(
-    con: duckdb.DuckDBPyConnection, files: list[tuple[LandingFile, FileFacts]], scratch: Path, table: str
-) -> TextRows:
+def _read_csv(con: duckdb.DuckDBPyConnection, files: list[tuple[LandingFile, FileFacts]], scratch: Path, table: str) -> TextRows:
     source, header = files[0][0].source, files[0][1].header
     assert header is not None
     result = TextRows(table, header)
@@ -330,9 +326,7 @@ def _with_surplus_fields(con: duckdb.DuckDBPyConnection, header: tuple[str, ...]
     """
     delimiter = readable[next(iter(readable))][0].source.delimiter
     in_header = sum(name.count(delimiter) for name in header)
-    surplus = {
-        path: known.delimiters - in_header - (len(header) - 1) * known.lines for path, (_, known) in readable.items()
-    }
+    surplus = {path: known.delimiters - in_header - (len(header) - 1) * known.lines for path, (_, known) in readable.items()}
     doubtful = [path for path, n in surplus.items() if n > 0]
     if not doubtful:
         return set()
@@ -426,9 +420,7 @@ def _scan_fast(con: duckdb.DuckDBPyConnection, options: str, paths: list[str]) -
     )
 
 
-def _read_csv_careful(
-    con: duckdb.DuckDBPyConnection, file: LandingFile, known: FileFacts, table: str, result: TextRows
-) -> None:
+def _read_csv_careful(con: duckdb.DuckDBPyConnection, file: LandingFile, known: FileFacts, table: str, result: TextRows) -> None:
     import pyarrow as pa
 
     header = known.header or ()
@@ -574,9 +566,7 @@ def _read_parquet(con: duckdb.DuckDBPyConnection, files: list[tuple[LandingFile,
         try:
             # Arrow hands the columns over: DuckDB would take a name with [ or * for a pattern.
             con.register("_parquet", pq.ParquetFile(file.path).read())
-            con.execute(
-                f"insert into {table} select {picked}, {literal(str(file.path))}, row_number() over () from _parquet"
-            )
+            con.execute(f"insert into {table} select {picked}, {literal(str(file.path))}, row_number() over () from _parquet")
         except (duckdb.Error, ArrowException, OSError, ValueError) as error:
             con.execute(f"delete from {table} where _path = {literal(str(file.path))}")
             result.refused[file.path] = f"{file.relative}: cannot be read as Parquet: {error}. Ask for the file again."

@@ -61,26 +61,21 @@ def manifest_of(settings: Settings, release: str) -> dict[str, Any]:
 
 
 def feed_states(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
-    """Per configured feed: how far its data goes, whether its newest delivery was refused, when one last arrived."""
-    rows = con.execute(
+    """Per configured feed: how far its data goes, and whether a refused delivery holds it up, with the reason."""
+    cursor = con.execute(
         """
-        select f.feed, max(d.delivery_day) filter (where d.status in ('accepted', 'repeated')) as data_through,
-            coalesce(arg_max(d.status, (d.delivery_day, d.taken_at)) filter (where d.status <> 'replaced'), 'none') as newest,
-            arg_max(d.reason, (d.delivery_day, d.taken_at)) filter (where d.status <> 'replaced') as reason
+        select
+            f.feed,
+            max(d.delivery_day) filter (where d.status in ('accepted', 'repeated')) as data_through,
+            count(*) filter (where d.status = 'refused') > 0 as is_stale,
+            count(*) filter (where d.status = 'refused') as refused_deliveries,
+            max(d.reason) filter (where d.status = 'refused') as reason
         from ops.feeds f left join ops.deliveries d on f.feed = d.feed
         where f.is_on group by f.feed order by f.feed
         """
-    ).fetchall()
-    return [
-        {
-            "feed": feed,
-            "data_through": day,
-            "is_stale": newest in ("refused", "vanished"),
-            "newest_delivery": newest,
-            "reason": reason,
-        }
-        for feed, day, newest, reason in rows
-    ]
+    )
+    columns = [column[0] for column in cursor.description]
+    return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
 
 
 def publish(con: duckdb.DuckDBPyConnection, settings: Settings, run_id: str, feeds_on: set[str], verdicts: list[Verdict]) -> str:

@@ -93,9 +93,7 @@ def prepare(con: duckdb.DuckDBPyConnection, config: CxConfig) -> None:
 
 def table_exists(con: duckdb.DuckDBPyConnection, schema: str, name: str) -> bool:
     """Whether the warehouse has the table."""
-    row = con.execute(
-        "select 1 from duckdb_tables() where schema_name = ? and table_name = ?", [schema, name]
-    ).fetchone()
+    row = con.execute("select 1 from duckdb_tables() where schema_name = ? and table_name = ?", [schema, name]).fetchone()
     return row is not None
 
 

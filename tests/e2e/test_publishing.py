@@ -168,6 +168,31 @@ def test_readers_see_no_error_and_no_mixed_state_during_twenty_publishes(home: P
     assert len(release.releases(settings)) == 3
 
 
+def test_a_bad_file_holds_its_feed_and_nothing_else(home: Path, company: Company, tmp_path: Path) -> None:
+    """Exit code 3 until the file is corrected; the other feeds go on; the message names file and column."""
+    last = company.start + timedelta(days=DAYS - 1)
+    file = home / "landing" / "ecommerce" / "orders" / f"orders_{last}.csv"
+    good = file.read_text(encoding="utf-8")
+    file.write_text(good.replace("placed_at", "moment", 1), encoding="utf-8")
+
+    outcome = _last_night(home, company)
+
+    assert outcome.returncode == 3, outcome.stdout + outcome.stderr
+    assert "HELD: readable on orders" in outcome.stdout and "stale: orders" in outcome.stdout
+    assert "placed_at" in outcome.stdout and file.name in outcome.stdout
+    with duckdb.connect(str(release_of(home)), read_only=True) as con:
+        days = con.execute(
+            "select (select max(metric_date) from marts.contact_volume_daily), (select max(metric_date) from marts.clv_daily)"
+        ).fetchone()
+    assert days == (last, last)
+    manifest = release.manifest_of(Settings(home), release.current(Settings(home)) or "")
+    assert [state["feed"] for state in manifest["feeds"] if state["is_stale"]] == ["orders"]
+
+    file.write_text(good, encoding="utf-8")
+    assert _last_night(home, company).returncode == 0
+    _assert_clean(home, company, tmp_path / "clean")
+
+
 def test_rollback_points_readers_at_an_older_release(home: Path, company: Company) -> None:
     settings = Settings(home)
     first = release.current(settings)

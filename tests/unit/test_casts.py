@@ -214,8 +214,8 @@ def test_a_good_row_has_no_reasons_and_its_key_joins_its_parts() -> None:
 def test_all_reasons_of_a_row_are_listed_in_the_order_of_the_contract() -> None:
     assert judged(None, "y", "03/04/2026", "1,5", "maybe")[0] == [
         "a: is missing",
-        'at: "03/04/2026" is not a timestamp in ISO 8601 (set datetime_format in cx.toml, for example \'%d/%m/%Y %H:%M\')',
-        'n: "1,5" is not a number with decimal mark \'.\' (set decimal in cx.toml)',
+        "at: \"03/04/2026\" is not a timestamp in ISO 8601 (set datetime_format in cx.toml, for example '%d/%m/%Y %H:%M')",
+        "n: \"1,5\" is not a number with decimal mark '.' (set decimal in cx.toml)",
         'ok: "maybe" is not true or false',
         "known: b isn't known.",
     ]
@@ -246,7 +246,7 @@ def test_the_first_exclusion_that_holds_is_the_one() -> None:
 def test_values_and_parameters_with_quotes_never_become_sql(text: str) -> None:
     assert judged(text, text, "2026-01-05", None, None, word=text) == (None, f"{text}\x1f{text}", None)
     assert judged("k", "x", text, None, None)[0] == [
-        f'at: "{text}" is not a timestamp in ISO 8601 (set datetime_format in cx.toml, for example \'%d/%m/%Y %H:%M\')'
+        f"at: \"{text}\" is not a timestamp in ISO 8601 (set datetime_format in cx.toml, for example '%d/%m/%Y %H:%M')"
     ]
     with duckdb.connect() as con:
         assert con.execute(f"select {literal(text)}, {ident(text)} from (select 1 as {ident(text)})").fetchone() == (text, 1)

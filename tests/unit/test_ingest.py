@@ -170,7 +170,7 @@ def test_quarantined_rows_carry_everything_needed_to_find_and_correct_them(home:
     }  # fmt: skip
     assert rows[0][6] == [
         "order_id: is missing",
-        'refunded_at: "never" is not a timestamp in ISO 8601 (set datetime_format in cx.toml, for example \'%d/%m/%Y %H:%M\')',
+        "refunded_at: \"never\" is not a timestamp in ISO 8601 (set datetime_format in cx.toml, for example '%d/%m/%Y %H:%M')",
         "amount_positive: A refund gives money back.",
         "reporting_currency: No exchange rate to the reporting currency is known for this row.",
     ]
@@ -257,9 +257,7 @@ def test_mapping_constants_missing_words_and_expressions(home: Home) -> None:
     home.put(
         "r_2026-01-05.csv",
         (
-            "Kunden-Nr;Datum;Betrag;Größe\n"
-            "17850.0;03/04/2026; 1.234,50 ;n/a\n"
-            "12;28/02/2026;7;\"'; drop table raw.refunds; --\"\n"
+            'Kunden-Nr;Datum;Betrag;Größe\n17850.0;03/04/2026; 1.234,50 ;n/a\n12;28/02/2026;7;"\'; drop table raw.refunds; --"\n'
         ).encode("cp1252"),
     )
     assert home.load("refunds").rows_quarantined == 0
@@ -462,9 +460,7 @@ def test_a_new_snapshot_may_move_every_key_there_was(home: Home) -> None:
 
 
 @pytest.mark.parametrize("place", ["judge", "reading_fingerprint", "_profile", "_read_group"])
-def test_a_crash_while_loading_leaves_everything_pending(
-    home: Home, monkeypatch: pytest.MonkeyPatch, place: str
-) -> None:
+def test_a_crash_while_loading_leaves_everything_pending(home: Home, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     home.put("r_2026-01-04.csv", refunds("a", "b"), mtime=1)
     home.load("refunds")
     before = state(home)

@@ -176,7 +176,7 @@ def test_a_header_alone_is_a_delivery_of_no_rows(tmp_path: Path) -> None:
 
 
 def test_semicolons_in_cp1252(tmp_path: Path) -> None:
-    content = "nr;käufer;betrag\r\n1;Jürgen;1.234,50 €\r\n2;\"Müller; Söhne\";2,00 €\r\n".encode("cp1252")
+    content = 'nr;käufer;betrag\r\n1;Jürgen;1.234,50 €\r\n2;"Müller; Söhne";2,00 €\r\n'.encode("cp1252")
     rows, rejects = read_one(tmp_path, content, delimiter=";", encoding="cp1252")
     assert rows == [(2, "1", "Jürgen", "1.234,50 €"), (3, "2", "Müller; Söhne", "2,00 €")]
     assert rejects == []

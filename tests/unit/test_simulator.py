@@ -199,9 +199,7 @@ def test_awkward_rows_occur(company: Company) -> None:
     assert doubled, "orders in the doubled hour"
     assert any(order.ordered_at.date() != order.ordered_at.astimezone(ZONE).date() for order in rows["orders"])
     assert any(order.person_id is None for order in rows["orders"]) and any(order.is_test for order in rows["orders"])
-    assert any(line.is_return for line in rows["order_lines"]) and any(
-        line.is_gift_card for line in rows["order_lines"]
-    )
+    assert any(line.is_return for line in rows["order_lines"]) and any(line.is_gift_card for line in rows["order_lines"])
     assert {event.event for event in rows["case_events"]} == {
         "opened",
         "replied",

@@ -53,7 +53,7 @@ def test_a_pass_does_not_hide_a_failure_of_the_same_gate() -> None:
 
 
 def test_verdicts_come_back_from_the_ledger_of_their_run_only() -> None:
-    told = Verdict("g", "s", "hold", False, "1", "0", "it's \"bad\"", [{"line": 3}])
+    told = Verdict("g", "s", "hold", False, "1", "0", 'it\'s "bad"', [{"line": 3}])
     with duckdb.connect() as con:
         con.execute(OPS_DDL)
         record(con, "one", [told])

@@ -479,9 +479,7 @@ class _Maker:
                     plan = rng.choice(list(PLANS))
                 day = end_day + gap
 
-    def make_term(
-        self, rng: random.Random, person: str, plan: str, day: int, end_day: int, fate: str, at_midnight: bool
-    ) -> None:
+    def make_term(self, rng: random.Random, person: str, plan: str, day: int, end_day: int, fate: str, at_midnight: bool) -> None:
         """One term: delivered when it starts, again when its end is known."""
         second = 0 if at_midnight else rng.randrange(9 * 3600, 20 * 3600)
         started, ended = self.clock.local(day, second), self.clock.local(end_day, second)
@@ -601,9 +599,7 @@ class _Maker:
             self.issues.append(_Issue(day + rng.randint(1, 20), person, topic))
         return final != "cancelled" and not return_only
 
-    def make_lines(
-        self, rng: random.Random, order_id: str, at: datetime, returning: bool
-    ) -> tuple[list[OrderLine], bool]:
+    def make_lines(self, rng: random.Random, order_id: str, at: datetime, returning: bool) -> tuple[list[OrderLine], bool]:
         """The lines of an order, and whether it only takes goods back."""
         return_only = returning and rng.random() < 0.012
         gift_only = not return_only and rng.random() < 0.01
@@ -697,9 +693,7 @@ class _Maker:
             steps.append(("checkout", None))
         self.make_cart(rng, self.shop_time(rng, day), who, person, steps)
 
-    def make_cart(
-        self, rng: random.Random, last: datetime, who: str, person: str | None, steps: list[Step]
-    ) -> str | None:
+    def make_cart(self, rng: random.Random, last: datetime, who: str, person: str | None, steps: list[Step]) -> str | None:
         """Post the events of a cart, the last one at `last`."""
         moments = [last]
         for _ in steps[1:]:
@@ -884,9 +878,7 @@ class _Maker:
             course.append(("closed", at))
         self.post_case(rng, case_id, first, course, False, rng.random() < 0.12)
 
-    def post_case(
-        self, rng: random.Random, case_id: str, first: Contact, course: Course, spam: bool, mute: bool
-    ) -> None:
+    def post_case(self, rng: random.Random, case_id: str, first: Contact, course: Course, spam: bool, mute: bool) -> None:
         """Deliver the events of a case, and its row as it stood at the end of each day on which something happened.
 
         A `mute` case comes from a tool that fills in neither resolved_at nor the counters: only its events tell.

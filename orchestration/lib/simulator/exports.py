@@ -372,15 +372,11 @@ def _write_parquet(layout: Layout, files: list[tuple[Path, list[list[Cell]]]]) -
     columns = ", ".join(f'"{name}"::{kind} as "{name}"' for name, kind in zip(names, layout.types, strict=True))
     with duckdb.connect(config={"threads": 1}) as connection:
         connection.register("delivered", table)
-        connection.execute(
-            f"create table typed as select _day::int as _day, _row::int as _row, {columns} from delivered"
-        )
+        connection.execute(f"create table typed as select _day::int as _day, _row::int as _row, {columns} from delivered")
         kept = ", ".join(f'"{name}"' for name in names)
         for day, (path, _) in enumerate(files):
             target = str(path).replace("'", "''")
-            connection.execute(
-                f"copy (select {kept} from typed where _day = {day} order by _row) to '{target}' (format parquet)"
-            )
+            connection.execute(f"copy (select {kept} from typed where _day = {day} order by _row) to '{target}' (format parquet)")
 
 
 def config(company: Company) -> str:
@@ -407,8 +403,7 @@ def config(company: Company) -> str:
             parts.append("[feed.columns]")
             # JSON strings are TOML basic strings.
             parts += [
-                f"{column.field} = "
-                + (f"{{ expr = {json.dumps(column.expr)} }}" if column.expr else json.dumps(column.source))
+                f"{column.field} = " + (f"{{ expr = {json.dumps(column.expr)} }}" if column.expr else json.dumps(column.source))
                 for column in layout.columns
                 if column.expr or column.source != column.field
             ]

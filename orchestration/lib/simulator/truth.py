@@ -248,8 +248,7 @@ def _contractual(books: _Books) -> _Basis:
     for person, held in by_person.items():
         held.sort(key=lambda term: term.started_at)
         terms[person] = [
-            (books.day(term.started_at), books.day(term.ended_at) if term.ended_at else date.max, term.plan)
-            for term in held
+            (books.day(term.started_at), books.day(term.ended_at) if term.ended_at else date.max, term.plan) for term in held
         ]
         spans: list[tuple[date, date]] = []
         for start, end, _ in terms[person]:
