@@ -1,0 +1,29 @@
+"""The demo: it prints what the README says, and every mart equals the simulated company's own books."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from orchestration.lib.simulator import MART_KEYS, simulate
+from tests.company import release_of
+from tests.frames import differences, read_mart
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+def test_demo_prints_the_readme_and_its_marts_are_true(cx_home: Path) -> None:
+    cx = Path(sys.executable).parent / "cx"
+    outcome = subprocess.run([cx, "demo"], env=os.environ, capture_output=True, text=True)
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    printed = [line.rstrip() for line in outcome.stdout.splitlines()]
+    table = printed[printed.index("headline metrics through 2025-12-29") : -1]  # the last line names a folder
+    assert len(table) == 14
+    assert "\n".join(table) in README.read_text(encoding="utf-8")
+
+    for mart, truth in simulate().truth().items():
+        keys = list(MART_KEYS[mart])
+        columns = [column for column in truth.columns if column not in keys]
+        assert differences(read_mart(release_of(cx_home), mart), truth, keys, columns) == [], mart
