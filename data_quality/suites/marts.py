@@ -1,8 +1,8 @@
 """The mart gate: is a mart plausible as a whole? Judged on one profile row per mart.
 
 Profile columns: mart, rows, late_rows (dated after the last complete day), not_finite (values), volume (the mart's
-leading count or amount on the last complete day), volume_low and volume_high (0.3 and 3 times the median of the last 8
-same weekdays; without limits where fewer than 4 are known).
+leading count on the last complete day), volume_low and volume_high (0.3 and 3 times the median of the last 8
+same weekdays, and at least 4 standard deviations of a Poisson count away from it; without limits where fewer than 4 are known).
 """
 
 from __future__ import annotations

@@ -99,7 +99,9 @@ def mart_profile(con: duckdb.DuckDBPyConnection, names: list[str]) -> Any:
             ).fetchone()
             volume = float(today or 0)
             if known and known >= 4 and usual > 0:
-                low, high = 0.3 * float(usual), 3.0 * float(usual)
+                # Outside the ratio, and further off than chance moves a small count.
+                chance = 4 * float(usual) ** 0.5
+                low, high = min(0.3 * float(usual), float(usual) - chance), max(3.0 * float(usual), float(usual) + chance)
         rows.append(
             {"mart": name, "label": name, "rows": count, "late_rows": late_rows, "not_finite": broken,
              "volume": volume, "volume_low": low, "volume_high": high}
