@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import time
 from datetime import date, datetime, timedelta
@@ -36,8 +37,9 @@ app = typer.Typer(
     "configuration in CX_CONFIG (default CX_HOME/landing/cx.toml).",
     epilog="Exit codes: 0 fine, 1 error, 2 a gate stopped publishing, 3 published with a stale feed.",
 )
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+# No markup: values and messages hold brackets. Piped tables are not folded at 80 columns.
+out = Console(highlight=False, soft_wrap=True, markup=False, width=None if sys.stdout.isatty() else 240)
+err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
 Json = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON instead of tables.")]
 Day = Annotated[datetime | None, typer.Option("--day", formats=["%Y-%m-%d"], help="Take exactly this delivery day.")]
@@ -78,6 +80,7 @@ def rebuild(as_json: Json = False) -> None:
 def status(as_json: Json = False) -> None:
     """Show the current release, the feeds behind it, and what is waiting."""
     from orchestration.lib import release
+    from orchestration.lib.run_lock import holder
 
     settings = Settings()
     name = release.current(settings)
@@ -92,7 +95,8 @@ def status(as_json: Json = False) -> None:
         "marts_off": manifest["marts_off"] if manifest else {},
         "feeds": manifest["feeds"] if manifest else [],
         "gates_not_passed": manifest["gates"]["not_passed"] if manifest else [],
-        "running": _running(settings),
+        "running": holder(settings),
+        "last_run_not_published": _unpublished(settings),
     }
     if as_json:
         _print_json(state)
@@ -101,12 +105,20 @@ def status(as_json: Json = False) -> None:
     out.print(f"release   {name or 'none yet: run cx nightly or cx backfill'}")
     if manifest:
         out.print(f"through   {manifest['data_through']} (published {manifest['published_at']})")
-        _print_table("feeds", ["feed", "data_through", "is_stale", "refused_deliveries", "reason"], manifest["feeds"])
+        _print_table(
+            "feeds",
+            ["feed", "data_through", "is_stale", "refused_deliveries", "missing_days", "last_missing_day", "reason"],
+            manifest["feeds"],
+        )
         _print_table("marts", ["mart", "rows"], [{"mart": k, **v} for k, v in manifest["marts"].items()])
         for mart, feeds in manifest["marts_off"].items():
             out.print(f"off       {mart}: none of its feeds is configured ({', '.join(feeds)})")
         for sentence in manifest["gates"]["not_passed"]:
             out.print(sentence)
+    if state["last_run_not_published"]:
+        out.print("the last run was not published; readers see the release above:")
+        for sentence in state["last_run_not_published"]:
+            out.print(f"  {sentence}")
     if state["running"]:
         out.print(f"running   {state['running']}")
 
@@ -122,6 +134,8 @@ def query(sql: Annotated[str, typer.Argument(help="One SQL query.")], as_json: J
         raise ConfigError(f"no release at {settings.current_release}: run cx nightly or cx backfill first")
     with duckdb.connect(str(path), read_only=True, config={"enable_external_access": False}) as con:
         con.execute("set schema = 'marts'")
+        if not sql.strip():
+            raise typer.BadParameter("the query is empty")
         cursor = con.execute(sql)
         columns = [column[0] for column in cursor.description or []]
         rows = [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
@@ -280,6 +294,27 @@ def _run(settings: Settings, kind: str, window: Window | None, as_json: bool) ->
     return int(report["exit_code"])
 
 
+def _unpublished(settings: Settings) -> list[str]:
+    """What stopped the newest run that judged anything, where that run was not published; from the ledger."""
+    import duckdb
+
+    from data_quality.verdict import of_run
+    from orchestration.lib import warehouse
+    from orchestration.lib.run_lock import holder
+
+    if not settings.warehouse.exists() or holder(settings):
+        return []
+    try:
+        with warehouse.connect(settings, read_only=True) as con:
+            row = con.execute("select max_by(run_id, judged_at) from ops.verdicts").fetchone()
+            if not row or row[0] is None or con.execute("from ops.releases where run_id = ?", [row[0]]).fetchone():
+                return []
+            failed = [verdict.sentence() for verdict in of_run(con, row[0]) if not verdict.passed]
+            return failed or [f"run {row[0]} ended before its gates: cx ui shows its log"]
+    except duckdb.Error:  # a run has just begun
+        return []
+
+
 _STEPS = {
     "deliveries": "taking deliveries",
     "raw": "loading",
@@ -322,7 +357,8 @@ def _problems(events: list[Any]) -> list[str]:
         ):
             while error.cause is not None:
                 error = error.cause
-            found.append(" ".join(error.message.split()))
+            # Without the path of the exception's class: the sentence is for people.
+            found.append(re.sub(r"^(\w+\.)+\w+: ", "", " ".join(error.message.split())))
     return list(dict.fromkeys(found))
 
 
@@ -398,20 +434,6 @@ def _print_report(report: dict[str, Any]) -> None:
     err.print(f"not published; readers see {report['current'] or 'no release yet'}. Run {report['run']}: cx ui shows its log.")
 
 
-def _running(settings: Settings) -> dict[str, Any] | None:
-    """Who holds the run lock now, if anybody alive does."""
-    from filelock import FileLock, Timeout
-
-    if not settings.run_lock.exists():
-        return None
-    try:
-        with FileLock(settings.run_lock, timeout=0):
-            return None
-    except Timeout:
-        holder = settings.run_lock.with_suffix(".json")
-        return json.loads(holder.read_text(encoding="utf-8")) if holder.exists() else {}
-
-
 def _print_table(title: str | None, columns: list[str], rows: list[dict[str, Any]]) -> None:
     table = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
     for column in columns:
@@ -432,12 +454,18 @@ def main() -> None:
 
     from orchestration.lib.dbt_manifest import ManifestError
     from orchestration.lib.release import ReleaseError
+    from orchestration.lib.run_lock import RunLocked
 
+    # Typer brings its own click, or uses the installed one; BadParameter -> UsageError -> ClickException in both.
+    click_exception = typer.BadParameter.__mro__[2]
     try:
-        app()
-    except (ConfigError, ManifestError, ReleaseError, duckdb.Error) as problem:
+        # Wrong usage is an error like any other: 2 is the word of a gate.
+        sys.exit(app(standalone_mode=False) or OK)
+    except click_exception as problem:
+        problem.show()
+    except (ConfigError, ManifestError, ReleaseError, RunLocked, duckdb.Error) as problem:
         err.print(f"error: {problem}")
-        sys.exit(ERROR)
+    sys.exit(ERROR)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+FIRST_DELIVERY_DAY = date(1990, 1, 1)
+"""Dagster wants to know where partitions begin; nobody's exports are older."""
+
 
 @dataclass(frozen=True)
 class Window:

@@ -5,25 +5,18 @@ Belongs here: the Dagster resource and the names of run tags. Does not: any work
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from datetime import UTC, datetime
 
 import dagster as dg
 import duckdb
-from filelock import FileLock, Timeout
 
-from orchestration.lib import warehouse
+from orchestration.lib import ingest, warehouse
+from orchestration.lib.run_lock import run_lock
 from orchestration.settings import Settings
 
 FULL_REFRESH_TAG = "cx/full_refresh"
 """`true`: load every delivery anew and rebuild every model."""
-
-
-class RunLocked(Exception):
-    """Another run works on this CX_HOME; two would wait for the same file."""
 
 
 class CxHome(dg.ConfigurableResource):
@@ -31,29 +24,18 @@ class CxHome(dg.ConfigurableResource):
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[CxHome]:
-        """Hold the run lock and bring `ops` up to date.
+        """Hold the run lock, and bring `ops` up to date.
 
         Raises:
-            RunLocked: another live process holds it. A lock left by a dead process is no lock: the kernel let go of it.
+            RunLocked: another live process holds it.
         """
         settings = self.settings
         settings.make_folders()
-        lock = FileLock(settings.run_lock)
-        holder = settings.run_lock.with_suffix(".json")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            who = holder.read_text(encoding="utf-8").strip() if holder.exists() else "an unknown run"
-            raise RunLocked(f"another run holds {settings.run_lock}: {who}. Wait for it, then run this again.") from None
-        try:
-            since = datetime.now(UTC).isoformat(timespec="seconds")
-            holder.write_text(json.dumps({"pid": os.getpid(), "run_id": context.run_id, "since": since}), encoding="utf-8")
+        with run_lock(settings, f"run {context.run_id}"):
             with warehouse.connect(settings) as con:
                 warehouse.prepare(con, settings.config)
+                ingest.withdraw_unconfigured(con, settings)
             yield self
-        finally:
-            holder.unlink(missing_ok=True)
-            lock.release()
 
     @property
     def settings(self) -> Settings:

@@ -13,7 +13,8 @@ from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PART
 from data_quality.contract import load_contracts
 from orchestration.lib import ingest, warehouse
 from orchestration.lib.dbt_manifest import models_on
-from orchestration.partitions import Window
+from orchestration.lib.run_lock import run_lock
+from orchestration.partitions import FIRST_DELIVERY_DAY, Window
 from orchestration.settings import ConfigError, Settings
 
 KIND_TAG = "cx/kind"
@@ -40,6 +41,9 @@ def plan(settings: Settings, kind: str, window: Window | None) -> RunPlan:
     if unknown or not feeds:
         problem = f"feed {unknown[0]!r} has no contract" if unknown else "no [[feed]] is configured"
         raise ConfigError(f"{settings.config_path}: {problem}; write one of {', '.join(contracts)}")
+    if window is not None and not (window.start >= FIRST_DELIVERY_DAY and window.last <= settings.today()):
+        # The last day of a run becomes the last complete day, and that never goes back.
+        raise ConfigError(f"{window} is not between {FIRST_DELIVERY_DAY} and today, {settings.today()}: is it a slip of the pen?")
     domains = sorted({contracts[feed].domain for feed in feeds})
     assets = [dg.AssetKey(["raw", feed]) for feed in contracts if feed in feeds]
     assets += [dg.AssetKey([_schema(model), model]) for model in sorted(models_on(feeds))]
@@ -55,10 +59,14 @@ def plan(settings: Settings, kind: str, window: Window | None) -> RunPlan:
 
 
 def nightly_window(settings: Settings) -> Window:
-    """From the oldest delivery that is not yet taken to yesterday in the business zone; yesterday where none waits."""
+    """From the oldest delivery that is not yet taken to yesterday in the business zone; yesterday where none waits.
+
+    Raises:
+        RunLocked: a run is working on this CX_HOME.
+    """
     yesterday = settings.yesterday()
     settings.make_folders()
-    with warehouse.connect(settings) as con:
+    with run_lock(settings, "looking for new deliveries"), warehouse.connect(settings) as con:
         warehouse.prepare(con, settings.config)
         return ingest.untaken_days(con, settings, yesterday) or Window.of_days(yesterday, yesterday)
 

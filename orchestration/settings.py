@@ -36,6 +36,7 @@ class Business(BaseModel):
     reporting_currency: str = "EUR"
     churn_inactive_days: int = Field(180, ge=1, le=3650)
     contract_grace_days: int = Field(7, ge=0, le=365)
+    reopen_window_days: int = Field(7, ge=0, le=365)
     fcr_window_days: int = Field(7, ge=1, le=90)
     cart_timeout_hours: int = Field(24, ge=1, le=720)
     cart_recovery_days: int = Field(7, ge=1, le=90)
@@ -144,6 +145,12 @@ class CxConfig(BaseModel):
             if (source.feed, source.pattern) in seen:
                 raise ValueError(f"feed '{source.feed}' has the pattern '{source.pattern}' twice")
             seen.add((source.feed, source.pattern))
+        for source in self.feed:
+            if source.delivery == "snapshot" and sum(other.feed == source.feed for other in self.feed) > 1:
+                raise ValueError(
+                    f"feed '{source.feed}' has a snapshot and another source: the newest file of one would delete the rows of "
+                    "the other. Deliver one file for both, or declare both as delta"
+                )
         return self
 
     def sources_of(self, feeds: set[str]) -> list[FeedSource]:

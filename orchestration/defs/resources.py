@@ -1,4 +1,4 @@
-"""Resources that assets ask for by name."""
+"""What every run of this code location has: its resource and its executor."""
 
 import dagster as dg
 
@@ -7,5 +7,5 @@ from orchestration.run_context import CxHome
 
 @dg.definitions
 def resources() -> dg.Definitions:
-    """The one resource: the CX_HOME a run works on."""
-    return dg.Definitions(resources={"cx_home": CxHome()})
+    """The CX_HOME a run works on, and one process a run, also for assets materialized by hand in the UI."""
+    return dg.Definitions(resources={"cx_home": CxHome()}, executor=dg.in_process_executor)

@@ -71,6 +71,20 @@ def _account(con: duckdb.DuckDBPyConnection, feed: str) -> Verdict:
     )  # fmt: skip
 
 
+def orphans(con: duckdb.DuckDBPyConnection, feeds_on: set[str]) -> list[Verdict]:
+    """Orders on no day: lines that came without a header and without a time of their own. They count nowhere."""
+    if "order_lines" not in feeds_on:
+        return []
+    rows = con.execute("select order_id from intermediate.int_orders where order_day is null order by 1").fetchall()
+    return [
+        Verdict(
+            "orphans", "order_lines", "warn", not rows, figure=str(len(rows)) if rows else "", bound="0" if rows else "",
+            message=f"orders have lines but no header and no time, and count nowhere (first: {rows[0][0]})" if rows else "",
+            sample=[{"order_id": order} for (order,) in rows[:5]],
+        )
+    ]  # fmt: skip
+
+
 def mart_profile(con: duckdb.DuckDBPyConnection, names: list[str]) -> Any:
     """One row per mart, as `data_quality.suites.marts` describes it (a pandas DataFrame)."""
     import pandas as pd

@@ -31,6 +31,7 @@ from data_quality.rules import (
     ident,
     key_expression,
     literal,
+    raw_table_ddl,
     reasons_expression,
     version_expression,
 )
@@ -97,6 +98,7 @@ def take_deliveries(con: duckdb.DuckDBPyConnection, settings: Settings, domain: 
     now = datetime.now(UTC).replace(tzinfo=None)
     rows: list[tuple[Any, ...]] = []
     touched: list[tuple[int, str, str]] = []
+    back: list[str] = []
     arrived: dict[tuple[str, str], set[date]] = defaultdict(set)
     matched: dict[str, str] = {}
     for source in sources:
@@ -111,6 +113,7 @@ def take_deliveries(con: duckdb.DuckDBPyConnection, settings: Settings, domain: 
                 continue
             arrived[source.feed, source.pattern].add(file.delivery_day)
             if _is_known(known, file):
+                back.append(file.delivery)
                 taken.unchanged += 1
                 continue
             stat = file.path.stat()
@@ -121,6 +124,7 @@ def take_deliveries(con: duckdb.DuckDBPyConnection, settings: Settings, domain: 
                 status, content_hash, reason = "pending", f"unreadable:{stat.st_mtime_ns}", str(refusal)
             if content_hash == known.get(file.delivery, (None, None, None))[2]:
                 touched.append((stat.st_mtime_ns, file.delivery, content_hash))
+                back.append(file.delivery)
                 taken.unchanged += 1
                 continue
             taken.pending[file.delivery_day] += 1
@@ -129,11 +133,11 @@ def take_deliveries(con: duckdb.DuckDBPyConnection, settings: Settings, domain: 
                  content_hash, status, None, None, None, reason, run_id, now)
             )  # fmt: skip
     with tx(con):
-        # Somebody took a refused file away: nothing is held up by it any more.
+        # Somebody took a refused file away, or put the content back that is loaded: nothing is held up by it any more.
         con.execute(
-            "update ops.deliveries set status = 'withdrawn' where domain = $1 and status = 'refused' "
-            "and delivery not in (select cast(unnest($2) as varchar))",
-            [domain, list(matched)],
+            "update ops.deliveries set status = 'withdrawn' where domain = $1 and status = 'refused' and ("
+            "delivery not in (select cast(unnest($2) as varchar)) or delivery in (select cast(unnest($3) as varchar)))",
+            [domain, list(matched), back],
         )
         for row in touched:
             con.execute("update ops.deliveries set mtime_ns = ? where delivery = ? and content_hash = ?", row)
@@ -228,15 +232,17 @@ def reset_feeds(con: duckdb.DuckDBPyConnection, settings: Settings, feeds: list[
         "select delivery, file from ops.deliveries where status = 'accepted' and rows_read > 0 and feed in (select unnest($1))",
         [feeds],
     ).fetchall()
-    gone = [file for delivery, file in held if delivery not in present]
+    # A file that is there but that cx.toml no longer maps was taken out on purpose.
+    gone = [file for delivery, file in held if delivery not in present and not (settings.landing / file).exists()]
     if gone:
         raise FilesGone(
-            f"{len(gone)} loaded deliveries are no longer in {settings.landing}, or cx.toml no longer matches them "
-            f"(first: {gone[0]}). Loading anew would lose their rows: put the files back, or correct the pattern."
+            f"{len(gone)} loaded deliveries are no longer in {settings.landing} (first: {gone[0]}). Loading anew would lose "
+            "their rows: put the files back. To withdraw a delivery, put a file with its header only under its name."
         )
     with tx(con):
         for feed in feeds:
-            con.execute(f"truncate raw.{ident(feed)}")
+            con.execute(f"drop table if exists raw.{ident(feed)}")  # the contract may have other columns now
+            con.execute(raw_table_ddl(load_contracts()[feed]))
         con.execute("delete from ops.quarantine where feed in (select unnest($1))", [feeds])
         # A file is read once, as it is now: of its rows in the ledger the newest stays. Why it was refused is forgotten
         # too, because the reading may have been corrected since.
@@ -248,6 +254,19 @@ def reset_feeds(con: duckdb.DuckDBPyConnection, settings: Settings, feeds: list[
         con.execute("update ops.deliveries set status = 'pending', reason = null where feed in (select unnest($1))", [feeds])
         con.execute("delete from ops.loaded where feed in (select unnest($1))", [feeds])
         con.execute("update ops.clock set fingerprint = null")
+
+
+def withdraw_unconfigured(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    """Forget the rows of feeds that cx.toml no longer has; the models are rebuilt without them."""
+    configured = {source.feed for source in settings.config.feed}
+    for (feed,) in con.execute("select distinct feed from ops.loaded").fetchall():
+        if feed not in configured:
+            with tx(con):
+                con.execute(f"truncate raw.{ident(feed)}")
+                con.execute("delete from ops.quarantine where feed = ?", [feed])
+                con.execute("delete from ops.deliveries where feed = ?", [feed])
+                con.execute("delete from ops.loaded where feed = ?", [feed])
+                con.execute("update ops.clock set fingerprint = null")
 
 
 def load_feed(
@@ -283,7 +302,7 @@ def load_feed(
         if known.lines > (1 if file.source.format == "csv" else 0):
             content[file.delivery] = known.content_hash
         readable[sources.index(file.source), known.header].append((file, known))
-    repeats = _repeats(con, contract, content, {file.delivery for file, _ in pending})
+    repeats = _repeats(con, settings, contract, content, {file.delivery: file.delivery_day for file, _ in pending})
     with tempfile.TemporaryDirectory() as scratch:
         for (index, header), group in readable.items():
             files = [(file, known) for file, known in group if file.delivery not in repeats]
@@ -318,7 +337,7 @@ def load_feed(
     loaded.rows_accepted = (
         loaded.rows_read - loaded.rows_quarantined - int(profile.loc[profile["delivery"].isin(refused), "rows_read"].sum())
     )
-    _write_quarantine_files(con, settings, feed, run_id)
+    _write_quarantine_files(con, settings, feed, run_id, refused)
     con.execute("drop table incoming")
     return loaded
 
@@ -486,28 +505,40 @@ def _wrong_setting(con: duckdb.DuckDBPyConnection, settings: Settings, source: F
     return None
 
 
-def _repeats(con: duckdb.DuckDBPyConnection, contract: Contract, content: dict[str, str], pending: set[str]) -> dict[str, str]:
+def _repeats(
+    con: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    contract: Contract,
+    content: dict[str, str],
+    days: dict[str, date],
+) -> dict[str, str]:
     """Deliveries whose content is already there under another name, with that name. Files of no rows never repeat.
 
-    A snapshot that equals yesterday's is news (nothing changed), not a repeat.
+    A snapshot that equals yesterday's is news (nothing changed), not a repeat. Nor is a delta of another day: between the
+    two its keys may have changed, and come back. But where keys are made of the file's name, loading it would count every
+    row twice.
     """
     if _is_snapshot(con, contract.id):
         return {}
+    keyed_by_file = any(
+        isinstance(mapped := source.columns.get(name), Expression) and ("_file" in mapped.expr or "_line" in mapped.expr)
+        for source in settings.config.sources_of({contract.id})
+        for name in contract.key
+    )
+    by_day = contract.delivery == "delta" and not keyed_by_file
     loaded = con.execute(
-        "select content_hash, min(delivery) from ops.deliveries "
-        "where feed = ? and status = 'accepted' and rows_read > 0 and delivery not in (select unnest($2)) group by 1",
-        [contract.id, list(pending)],
+        "select content_hash, delivery_day, min(delivery) from ops.deliveries where feed = ? and status = 'accepted' "
+        "and rows_read > 0 and delivery not in (select cast(unnest($2) as varchar)) group by 1, 2 order by 2",
+        [contract.id, list(days)],
     ).fetchall()
-    first = dict(loaded)
+    first: dict[tuple[str, date | None], str] = {}
+    for digest, day, delivery in loaded:
+        first.setdefault((digest, day if by_day else None), delivery)
     repeats: dict[str, str] = {}
-    sizes: dict[str, int] = defaultdict(int)
-    for digest in content.values():
-        sizes[digest] += 1
     for delivery, digest in content.items():
-        if digest in first:
-            repeats[delivery] = first[digest]
-        elif sizes[digest] > 1:
-            first[digest] = delivery
+        original = first.setdefault((digest, days[delivery] if by_day else None), delivery)
+        if original != delivery:
+            repeats[delivery] = original
     return repeats
 
 
@@ -656,13 +687,20 @@ def _write(
         con.execute("insert into ops.loaded values (?, ?)", [feed, reading_fingerprint(settings, feed)])
 
 
-def _write_quarantine_files(con: duckdb.DuckDBPyConnection, settings: Settings, feed: str, run_id: str) -> None:
-    """A readable copy of this run's quarantined rows and refused files, one NDJSON file a feed and run."""
+def _write_quarantine_files(
+    con: duckdb.DuckDBPyConnection, settings: Settings, feed: str, run_id: str, refused: set[str]
+) -> None:
+    """A readable copy of this run's bad rows and refused files, one NDJSON file a feed and run.
+
+    Bad rows of a refused delivery are here only: none of its rows is loaded, so none is in `ops.quarantine`.
+    """
     rows = con.execute(
         "select file, line, raw_text, reasons from ops.quarantine where feed = $1 and run_id = $2 "
+        "union all select _file, _line, _raw_text, _reasons from incoming "
+        "where _reasons is not null and _delivery in (select cast(unnest($3) as varchar)) "
         "union all select file, null, null, [reason] from ops.deliveries "
         "where feed = $1 and run_id = $2 and status = 'refused' order by 1, 2",
-        [feed, run_id],
+        [feed, run_id, list(refused)],
     ).fetchall()
     if rows:
         path = settings.quarantine / f"{run_id}.{feed}.ndjson"

@@ -61,17 +61,47 @@ def manifest_of(settings: Settings, release: str) -> dict[str, Any]:
 
 
 def feed_states(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
-    """Per configured feed: how far its data goes, and whether a refused delivery holds it up, with the reason."""
+    """Per configured feed: how far its data goes, what is missing in between, and whether anything holds it up.
+
+    A feed is stale while a delivery of it is refused, or its newest expected day is missing. Older missing days are
+    counted, and do not make it stale: later deliveries went on without them.
+    """
     cursor = con.execute(
         """
+        with due as (
+            select f.feed, cast(d as date) as day
+            from ops.feeds f
+            join (select feed, min(delivery_day) as first_day from ops.deliveries group by feed) s using (feed)
+            cross join ops.clock c,
+            unnest(generate_series(cast(first_day as timestamp), cast(c.data_through as timestamp), interval 1 day)) as g(d)
+            where f.expected = 'daily' or (f.expected = 'weekdays' and isodow(d) < 6)
+        ),
+        missing as (
+            select feed, count(*) as days, max(day) as last_missing, any_value(last_due) as last_due
+            from (select *, max(day) over (partition by feed) as last_due from due) d
+            where not exists (
+                from ops.deliveries x where x.feed = d.feed and x.delivery_day = d.day and x.status in ('accepted', 'repeated')
+            )
+            group by feed
+        ),
+        delivered as (
+            select
+                feed,
+                max(delivery_day) filter (where status in ('accepted', 'repeated')) as data_through,
+                count(*) filter (where status = 'refused') as refused_deliveries,
+                max(reason) filter (where status = 'refused') as reason
+            from ops.deliveries group by feed
+        )
         select
             f.feed,
-            max(d.delivery_day) filter (where d.status in ('accepted', 'repeated')) as data_through,
-            count(*) filter (where d.status = 'refused') > 0 as is_stale,
-            count(*) filter (where d.status = 'refused') as refused_deliveries,
-            max(d.reason) filter (where d.status = 'refused') as reason
-        from ops.feeds f left join ops.deliveries d on f.feed = d.feed
-        where f.is_on group by f.feed order by f.feed
+            d.data_through,
+            coalesce(d.refused_deliveries, 0) > 0 or coalesce(m.last_missing = m.last_due, false) as is_stale,
+            coalesce(d.refused_deliveries, 0) as refused_deliveries,
+            coalesce(m.days, 0) as missing_days,
+            m.last_missing as last_missing_day,
+            d.reason
+        from ops.feeds f left join delivered d using (feed) left join missing m using (feed)
+        where f.is_on order by f.feed
         """
     )
     columns = [column[0] for column in cursor.description]
@@ -148,7 +178,8 @@ def roll_back(settings: Settings, release: str | None = None) -> str:
         if not older:
             raise ReleaseError(f"no release is older than the current one; there are: {known}")
         release = older[-1]
-    manifest_of(settings, release)
+    if release not in known:
+        raise ReleaseError(f"no release {release!r} in {settings.releases}; there are: {known}")
     _point_current_to(settings, release)
     return release
 

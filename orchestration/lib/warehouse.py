@@ -82,8 +82,14 @@ def prepare(con: duckdb.DuckDBPyConnection, config: CxConfig) -> None:
         deliveries = {feed: contract.delivery for feed, contract in load_contracts().items()}
         deliveries |= {source.feed: source.delivery for source in config.feed if source.delivery}
         con.execute(
-            "create or replace table ops.feeds as select unnest($1) as feed, unnest($2) as delivery, unnest($3) as is_on",
-            [[*deliveries], [*deliveries.values()], [any(s.feed == feed for s in config.feed) for feed in deliveries]],
+            "create or replace table ops.feeds as select unnest($1) as feed, unnest($2) as delivery, unnest($3) as is_on, "
+            "unnest($4) as expected",
+            [
+                [*deliveries],
+                [*deliveries.values()],
+                [any(s.feed == feed for s in config.feed) for feed in deliveries],
+                [next((s.expected for s in config.feed if s.feed == feed and s.expected), None) for feed in deliveries],
+            ],
         )
         values = config.business.model_dump()
         columns = ", ".join(f"{literal(value)} as {ident(name)}" for name, value in values.items())

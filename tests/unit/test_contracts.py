@@ -101,6 +101,10 @@ RULES: dict[tuple[str, str], tuple[dict[str, Any], dict[str, Any]]] = {
     ("cases", "closed_after_opened"): (
         {"opened_at": "2026-01-02", "closed_at": "2026-01-01"}, {"opened_at": "2026-01-02", "closed_at": None},
     ),
+    ("order_lines", "believable_amount"): ({"quantity": 2, "unit_price": 99999999999999}, {"quantity": -2, "unit_price": 999999}),
+    ("order_lines", "return_takes_back"): ({"is_return": True, "quantity": 1}, {"is_return": True, "quantity": -1}),
+    ("orders", "believable_amount"): ({"tax_amount": 10000000000}, {"tax_amount": 9999999999}),
+    ("refunds", "believable_amount"): ({"amount": 10000000000}, {"amount": 9999999999}),
     ("cases", "counts_not_negative"): ({"reopen_count": -1, "reassignment_count": 3}, {"reopen_count": 0}),
     ("contacts", "known_direction"): ({"direction": "in"}, {"direction": "outbound"}),
     ("contacts", "known_outcome"): ({"outcome": "missed"}, {"outcome": "contained"}),

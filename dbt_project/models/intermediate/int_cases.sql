@@ -33,9 +33,9 @@ joined as (
     coalesce(c.topic, 'unknown') as topic,
     coalesce(c.queue, 'unknown') as queue,
     coalesce(c.opened_at, e.opened_at) as raised_at,
-    -- the source's own word first; then the last resolution that no reopening undid; then a closing without resolution
+    -- the source's own word first; then the last resolution; then a closing without one: each unless a reopening undid it
     coalesce(
-      c.resolved_at,
+      case when e.reopened_at is null or c.resolved_at >= e.reopened_at then c.resolved_at end,
       case when e.reopened_at is null or e.resolved_at > e.reopened_at then e.resolved_at end,
       case when e.reopened_at is null or coalesce(c.closed_at, e.closed_at) > e.reopened_at then coalesce(c.closed_at, e.closed_at) end
     ) as resolved_at,
@@ -44,6 +44,12 @@ joined as (
     c._exclusion
   from cases c
   full join events e on c.case_id = e.case_id
+),
+
+-- an event before the case was raised resolves nothing
+timed as (
+  select * replace (case when resolved_at >= raised_at or raised_at is null then resolved_at end as resolved_at)
+  from joined
 )
 
 select
@@ -52,5 +58,5 @@ select
   -- exact to the microsecond of the instants; whole minutes would lose a third of a minute on average
   cast(epoch_us(resolved_at) - epoch_us(raised_at) as double) / 60e6 as resolution_minutes,
   reassignments = 0 and reopens = 0 as is_one_touch
-from joined
+from timed
 where _exclusion is null

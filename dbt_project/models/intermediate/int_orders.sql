@@ -51,9 +51,10 @@ select
   coalesce(s.sale_lines, 0) > 0 as is_sale,
   cast(coalesce(s.units, 0) as decimal(18, 4)) as units,
   cast(coalesce(s.gross_amount, 0) as decimal(18, 4)) as gross_amount,
-  cast(coalesce(h.discount_amount, 0) + coalesce(s.discount_amount, 0) as decimal(18, 4)) as discount_amount,
-  cast(coalesce(h.tax_amount, 0) as decimal(18, 4)) as tax_amount,
-  cast(coalesce(h.shipping_amount, 0) as decimal(18, 4)) as shipping_amount,
+  -- a header whose lines have not arrived sells nothing yet, and so discounts nothing
+  cast(case when s.sale_lines > 0 then coalesce(h.discount_amount, 0) + coalesce(s.discount_amount, 0) else 0 end as decimal(18, 4)) as discount_amount,
+  cast(case when s.sale_lines > 0 then coalesce(h.tax_amount, 0) else 0 end as decimal(18, 4)) as tax_amount,
+  cast(case when s.sale_lines > 0 then coalesce(h.shipping_amount, 0) else 0 end as decimal(18, 4)) as shipping_amount,
   case when s.is_cost_known then cast(coalesce(s.cost_amount, 0) as decimal(18, 4)) end as cost_amount
 from headers h
 full join sums s on h.order_id = s.order_id

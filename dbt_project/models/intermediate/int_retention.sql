@@ -1,12 +1,12 @@
 -- grain: one row per day, basis, plan and period: who was active at its start, and what became of them
 {{ config(
     incremental_strategy='affected_days',
-    pre_hook="{{ mark_affected() }}",
+    pre_hook={"sql": "{{ mark_affected() }}", "transaction": false},
     meta={
       'matures_in': 'contract_grace_days',
       'reach': [
         {'model': 'int_customer_days', 'entity': 'person', 'before': 0, 'after': 'open'},
-        {'model': 'stg_subscriptions', 'entity': 'person', 'before': 0, 'after': 'open'},
+        {'model': 'stg_subscriptions', 'entity': 'person', 'before': 'contract_grace_days', 'after': 'open'},
       ]
     }
 ) }}

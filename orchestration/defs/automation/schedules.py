@@ -6,6 +6,7 @@ Belongs here: cron times and zones. Does not: what runs (`jobs`).
 import dagster as dg
 
 from orchestration.defs.automation.jobs import nightly
+from orchestration.lib.run_lock import RunLocked
 from orchestration.runs import nightly_window, plan
 from orchestration.settings import Settings
 
@@ -25,8 +26,11 @@ def schedules() -> dg.Definitions:
         execution_timezone=zone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
     )
-    def nightly_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-        run = plan(settings, "nightly", nightly_window(settings))
+    def nightly_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        try:
+            run = plan(settings, "nightly", nightly_window(settings))
+        except RunLocked as locked:
+            return dg.SkipReason(str(locked))
         return dg.RunRequest(asset_selection=run.assets, tags=run.tags)
 
     return dg.Definitions(schedules=[nightly_schedule])

@@ -11,7 +11,7 @@ import dagster as dg
 from data_quality.contract import contracts_of
 from data_quality.verdict import record
 from orchestration.lib import ingest, warehouse
-from orchestration.partitions import Window
+from orchestration.partitions import FIRST_DELIVERY_DAY, Window
 from orchestration.run_context import FULL_REFRESH_TAG, CxHome
 from orchestration.settings import ConfigError, Settings
 
@@ -22,7 +22,7 @@ def delivery_days() -> dg.DailyPartitionsDefinition:
         zone = Settings().config.business.timezone
     except ConfigError:
         zone = "UTC"  # definitions load without a configuration; a run does not start without one
-    return dg.DailyPartitionsDefinition(start_date="2000-01-01", timezone=zone, end_offset=1)
+    return dg.DailyPartitionsDefinition(start_date=str(FIRST_DELIVERY_DAY), timezone=zone, end_offset=1)
 
 
 def domain_assets(domain: str) -> list[dg.AssetsDefinition]:

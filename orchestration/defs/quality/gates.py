@@ -30,7 +30,8 @@ def gate_checks(context: dg.AssetCheckExecutionContext, cx_home: CxHome) -> Iter
     """Judge row accounting and mart profiles, then show every verdict of the run on the asset it concerns."""
     feeds = cx_home.feeds_on()
     with cx_home.warehouse() as con:
-        record(con, context.run.run_id, [*gates.row_accounting(con, feeds), *gates.judge_marts(con, feeds)])
+        judged = [*gates.row_accounting(con, feeds), *gates.orphans(con, feeds), *gates.judge_marts(con, feeds)]
+        record(con, context.run.run_id, judged)
         verdicts = of_run(con, context.run.run_id)
     for key in sorted(context.selected_asset_check_keys):
         about = [verdict for verdict in verdicts if verdict.subject == key.asset_key.path[-1]]

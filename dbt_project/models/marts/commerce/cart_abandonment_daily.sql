@@ -19,8 +19,9 @@ judged as (
     device,
     had_checkout,
     case
-      when not has_item then 'emptied'
+      -- first: shops empty a cart once it is ordered
       when ordered_at <= timeout_at then 'converted'
+      when not has_item then 'emptied'
       when timeout_at > {{ data_end() }} then 'open'
       else 'abandoned'
     end as outcome,

@@ -1,6 +1,6 @@
 -- grain: one row per day of the last resolution, channel, topic and queue
 {{ config(meta={
-    'matures_in': '7',
+    'matures_in': 'reopen_window_days',
     'reach': [{'model': 'int_cases', 'entity': 'case', 'before': 0, 'after': 0}]
 }) }}
 
@@ -15,8 +15,8 @@ select
   count(*) filter (where is_one_touch) as one_touch_cases,
   {{ ratio('sum(resolution_minutes order by case_id)', 'count(*)') }} as average_resolution_minutes,
   {{ ratio('count(*) filter (where is_one_touch)', 'count(*)') }} as one_touch_rate,
-  {{ is_final('resolved_day', '7') }} as is_final,
-  {{ final_on('resolved_day', '7') }} as final_on
+  {{ is_final('resolved_day', 'reopen_window_days') }} as is_final,
+  {{ final_on('resolved_day', 'reopen_window_days') }} as final_on
 from {{ ref('int_cases') }}
 where resolved_day is not null and resolution_minutes is not null and {{ affected_filter('resolved_day') }}
 group by resolved_day, channel, topic, queue
