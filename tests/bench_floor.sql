@@ -72,7 +72,10 @@ select person_id, min(day) filter (where orders > 0) as first_order_date, sum(or
 from days group by person_id having sum(orders) > 0;
 
 create or replace table clv_daily as
-with d as (select day, sum(orders) as orders, sum(net_amount) as net_amount from days group by day),
+with d as (
+  select greatest(d.day, c.first_order_date) as day, sum(d.orders) as orders, sum(d.net_amount) as net_amount
+  from days d join clv_customer c using (person_id) group by 1
+),
 f as (select first_order_date as day, count(*) as n from clv_customer group by 1)
 select metric_date, sum(coalesce(n, 0)) over w9 as customers_to_date, sum(coalesce(orders, 0)) over w9 as orders_to_date,
   sum(coalesce(net_amount, 0)) over w9 as net_amount_to_date

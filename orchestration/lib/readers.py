@@ -190,7 +190,8 @@ def _scan(file: LandingFile) -> tuple[int, int, bool]:
     source, is_utf8, is_csv = file.source, file.source.encoding in _UTF8, file.source.format == "csv"
     empty, lf, cr, blank, delimiter, quote = (part.encode() for part in ("", "\n", "\r", " ", source.delimiter, source.quote))
     ends = rb"[\r\n]|%s" % re.escape(delimiter)
-    spaced = rb"(?:^|%s) +%s|%s +(?:%s|$)" % (ends, re.escape(quote), re.escape(quote), ends)
+    # An opening quote has something behind it; the quote that closes `"JARS, "` has not, and exports are full of those.
+    spaced = rb"(?:^|%s) +%s(?!%s|$)|%s +(?:%s|$)" % (ends, re.escape(quote), ends, re.escape(quote), ends)
     if not is_utf8:
         parts = (empty, lf, cr, blank, delimiter, quote, spaced)
         empty, lf, cr, blank, delimiter, quote, spaced = (part.decode() for part in parts)
@@ -206,7 +207,7 @@ def _scan(file: LandingFile) -> tuple[int, int, bool]:
                 if not is_spaced and delimiter != blank:
                     seam = before + chunk
                     is_spaced = (blank + quote in seam or quote + blank in seam) and pattern.search(seam) is not None
-            before = chunk[-64:]
+            before = (before + chunk)[-64:]
     return lines + (before[-1:] not in (empty, lf, cr)), delimiters, is_spaced
 
 

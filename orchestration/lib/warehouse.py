@@ -83,7 +83,7 @@ def prepare(con: duckdb.DuckDBPyConnection, config: CxConfig) -> None:
         deliveries |= {source.feed: source.delivery for source in config.feed if source.delivery}
         con.execute(
             "create or replace table ops.feeds as select unnest($1) as feed, unnest($2) as delivery, unnest($3) as is_on, "
-            "unnest($4) as expected",
+            "cast(unnest($4) as varchar) as expected",
             [
                 [*deliveries],
                 [*deliveries.values()],
