@@ -21,6 +21,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e . \
 	  || $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@$(BIN)/python -m compileall -q orchestration data_quality
+	@mkdir -p $(VENV)/dagster && printf 'telemetry:\n  enabled: false\n' > $(VENV)/dagster/dagster.yaml
 	@touch $(STAMP)
 	@echo "setup: done; programs are in $(BIN)"
 
@@ -34,7 +35,7 @@ demo: setup  ## simulate a company, backfill it, run one night, print the metric
 
 test: setup  ## everything CI runs
 	@$(BIN)/ruff check .
-	@$(BIN)/dg check defs
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) DAGSTER_HOME=$(CURDIR)/$(VENV)/dagster $(BIN)/dg check defs
 	@$(BIN)/python -m pytest -n 2 --dist loadscope
 
 lint: setup
