@@ -12,6 +12,7 @@ import os
 import re
 import sys
 import time
+import uuid
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -266,14 +267,13 @@ def _run(settings: Settings, kind: str, window: Window | None, as_json: bool) ->
     os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
     with err.status(f"{what}: starting"):
         import dagster as dg
-        from dagster._core.utils import make_new_run_id
 
         from orchestration.definitions import defs
         from orchestration.runs import plan
 
         run = plan(settings, kind, window)
         job = defs().resolve_job_def(run.job)
-    run_id = make_new_run_id()
+    run_id = str(uuid.uuid4())
     with dg.DagsterInstance.get() as instance, err.status(f"{what}: ingest") as shown:
         instance.add_event_listener(run_id, lambda entry: _show_progress(shown, what, began, entry))
         result = job.execute_in_process(

@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import dagster as dg
-from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from data_quality.contract import load_contracts
 from orchestration.lib import ingest, warehouse
@@ -18,6 +17,8 @@ from orchestration.partitions import FIRST_DELIVERY_DAY, Window
 from orchestration.settings import ConfigError, Settings
 
 KIND_TAG = "cx/kind"
+# Dagster's names for a run over a range of partitions; it exports no constants for them.
+RANGE_START_TAG, RANGE_END_TAG = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,8 @@ def plan(settings: Settings, kind: str, window: Window | None) -> RunPlan:
         return RunPlan("rebuild", assets, {KIND_TAG: kind})
     tags = {
         KIND_TAG: kind,
-        ASSET_PARTITION_RANGE_START_TAG: str(window.start),
-        ASSET_PARTITION_RANGE_END_TAG: str(window.last),
+        RANGE_START_TAG: str(window.start),
+        RANGE_END_TAG: str(window.last),
     }
     return RunPlan("nightly", [dg.AssetKey(["deliveries", domain]) for domain in domains] + assets, tags)
 
