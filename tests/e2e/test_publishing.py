@@ -234,8 +234,8 @@ def test_a_second_run_is_refused_with_a_word_about_the_first(home: Path, company
 
     settings = Settings(home)
     with FileLock(settings.run_lock):
-        settings.run_lock.with_suffix(".json").write_text('{"pid": 4711}')
+        settings.run_lock.with_suffix(".json").write_text(json.dumps({"pid": os.getpid()}))
         outcome = _last_night(home, company)
     assert outcome.returncode == 1
-    assert "another run holds" in outcome.stderr and "4711" in outcome.stderr
+    assert "another run holds" in outcome.stderr and str(os.getpid()) in outcome.stderr
     assert _last_night(home, company).returncode == 0

@@ -5,7 +5,6 @@ Belongs here: cron times and zones. Does not: what runs (`jobs`).
 
 import dagster as dg
 
-from orchestration.defs.automation.jobs import nightly
 from orchestration.lib.run_lock import RunLocked
 from orchestration.runs import nightly_window, plan
 from orchestration.settings import Settings
@@ -21,7 +20,7 @@ def schedules() -> dg.Definitions:
 
     @dg.schedule(
         name="nightly",
-        job=nightly,
+        job_name="nightly",
         cron_schedule="0 3 * * *",
         execution_timezone=zone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
