@@ -118,10 +118,9 @@ def take_deliveries(con: duckdb.DuckDBPyConnection, settings: Settings, domain: 
                 continue
             stat = file.path.stat()
             try:
-                known_facts: FileFacts | None = readers.facts(file)
-                status, content_hash, reason = "pending", known_facts.content_hash, None
+                content_hash, reason = readers.facts(file).content_hash, None
             except FileRefused as refusal:
-                status, content_hash, reason = "pending", f"unreadable:{stat.st_mtime_ns}", str(refusal)
+                content_hash, reason = f"unreadable:{stat.st_mtime_ns}", str(refusal)
             if content_hash == known.get(file.delivery, (None, None, None))[2]:
                 touched.append((stat.st_mtime_ns, file.delivery, content_hash))
                 back.append(file.delivery)
@@ -130,7 +129,7 @@ def take_deliveries(con: duckdb.DuckDBPyConnection, settings: Settings, domain: 
             taken.pending[file.delivery_day] += 1
             rows.append(
                 (file.delivery, source.feed, domain, file.delivery_day, file.relative, stat.st_size, stat.st_mtime_ns,
-                 content_hash, status, None, None, None, reason, run_id, now)
+                 content_hash, "pending", None, None, None, reason, run_id, now)
             )  # fmt: skip
     with tx(con):
         # Somebody took a refused file away, or put the content back that is loaded: nothing is held up by it any more.

@@ -103,12 +103,6 @@ def table_exists(con: duckdb.DuckDBPyConnection, schema: str, name: str) -> bool
     return row is not None
 
 
-def data_through(con: duckdb.DuckDBPyConnection) -> date | None:
-    """The last complete day the marts may hold; None before the first run."""
-    row = con.execute("select data_through from ops.clock").fetchone()
-    return row[0] if row else None
-
-
 def advance_clock(con: duckdb.DuckDBPyConnection, last_day: date) -> None:
     """A run that takes deliveries up to `last_day` completes that day; the clock never goes back."""
     con.execute("update ops.clock set data_through = greatest(coalesce(data_through, $1), $1)", [last_day])
