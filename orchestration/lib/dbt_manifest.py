@@ -43,6 +43,22 @@ class Mart:
     """Hard bounds by name: SQL conditions of the model's contract."""
 
 
+@dataclass(frozen=True)
+class Metric:
+    """A published number: the columns of its mart that are its parts, and the one that divides them."""
+
+    name: str
+    mart: str
+    additivity: str
+    parts: tuple[str, ...]
+    value: str | None
+    """Column of the ratio or mean; None where the only part is the value, or BI divides the parts."""
+    date: str
+    """SQL of the day a row of the mart is about."""
+    is_final: str
+    final_on: str
+
+
 def project_fingerprint() -> str:
     """Hash of every model, macro, test and configuration of the dbt project: the version of all definitions together."""
     digest = hashlib.sha256()
@@ -112,6 +128,45 @@ def marts() -> dict[str, Mart]:
                 checks={c["name"]: c["expression"] for c in node["constraints"] if c["type"] == "check"},
             )
     return dict(sorted(found.items()))
+
+
+@cache
+def metrics() -> dict[str, Metric]:
+    """All metrics by name, as the marts' YAML declares them."""
+    found = {}
+    for node in _models():
+        meta = node["config"]["meta"]
+        for metric in meta.get("metrics", []):
+            maturity = f"{metric['maturity']}_" if "maturity" in metric else ""
+            found[metric["name"]] = Metric(
+                name=metric["name"],
+                mart=node["name"],
+                additivity=metric["class"],
+                parts=tuple(metric["parts"]),
+                value=metric.get("value"),
+                date=meta.get("date", "metric_date"),
+                is_final=f"{maturity}is_final",
+                final_on=f"{maturity}final_on",
+            )
+    return dict(sorted(found.items()))
+
+
+@cache
+def definition_of(model: str) -> str:
+    """Version of a model's definition: twelve hex digits of a hash over its SQL, all it reads, and their macros."""
+    manifest = manifest_json()
+    names = {node["unique_id"]: node for node in _models()}
+    nodes, macros = {}, {}
+    queue = [node["unique_id"] for node in _models() if node["name"] == model]
+    while queue:
+        unique_id = queue.pop()
+        if unique_id in names and unique_id not in nodes:
+            nodes[unique_id] = names[unique_id]["raw_code"]
+            queue += [*names[unique_id]["depends_on"]["nodes"], *names[unique_id]["depends_on"]["macros"]]
+        elif unique_id.startswith("macro.cxmarts.") and unique_id not in macros:
+            macros[unique_id] = manifest["macros"][unique_id]["macro_sql"]
+            queue += manifest["macros"][unique_id]["depends_on"]["macros"]
+    return hashlib.sha256(json.dumps([nodes, macros], sort_keys=True).encode()).hexdigest()[:12]
 
 
 def marts_on(feeds_on: set[str]) -> list[str]:

@@ -631,20 +631,24 @@ def _write(
             "and delivery in (select delivery from accepted)",
             [feed],
         ).fetchone()
-        if log_keys and _is_snapshot(con, feed):
-            con.execute(f"insert into ops.changes select distinct 'raw', {literal(feed)}, _key, null from raw.{ident(feed)}")
+        log = f"insert into ops.changes select distinct 'raw', {literal(feed)}, _key, cast(null as date), %s, null "
+        # A snapshot feed shows its newest day only, and which one that is may change: the keys of both count as moved.
+        newest = f"from raw.{ident(feed)} where _delivery_day = (select max(_delivery_day) from raw.{ident(feed)})"
+        newest_accepted = max(accepted, key=lambda delivery: days[delivery], default=None)
+        log_snapshot = log_keys and newest_accepted is not None and _is_snapshot(con, feed)
+        if log_snapshot:
+            con.execute((log % "$1") + newest, [newest_accepted])
         if replaced and replaced[0]:
             if log_keys:
-                con.execute(
-                    f"insert into ops.changes select distinct 'raw', {literal(feed)}, _key, null from raw.{ident(feed)} "
-                    "where _delivery in (select delivery from accepted)"
-                )
+                con.execute((log % "_delivery") + f"from raw.{ident(feed)} where _delivery in (select delivery from accepted)")
             con.execute(f"delete from raw.{ident(feed)} where _delivery in (select delivery from accepted)")
             con.execute("delete from ops.quarantine where delivery in (select delivery from accepted)")
         good = "from incoming where _reasons is null and _delivery in (select delivery from accepted)"
         con.execute(f"insert into raw.{ident(feed)} select {columns} {good}")
         if log_keys:
-            con.execute(f"insert into ops.changes select distinct 'raw', {literal(feed)}, _key, null {good}")
+            con.execute((log % "_delivery") + good)
+        if log_snapshot:
+            con.execute((log % "$1") + newest, [newest_accepted])
         con.execute(
             f"insert into ops.quarantine select {literal(feed)}, _delivery, _delivery_day, _file, _line, _raw_text, _reasons, $1 "
             "from incoming where _reasons is not null and _delivery in (select delivery from accepted)",

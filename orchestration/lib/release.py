@@ -158,8 +158,8 @@ def publish(con: duckdb.DuckDBPyConnection, settings: Settings, run_id: str, fee
     _point_current_to(settings, name)
     with tx(con):
         con.execute("insert into ops.releases values (?, ?, ?, ?)", [name, run_id, through, now.replace(tzinfo=None)])
-        con.execute("truncate ops.affected")
-        con.execute("truncate ops.changes")
+        for table in ("affected", "rebuilt", "changes"):
+            con.execute(f"truncate ops.{table}")
         con.execute("update ops.clock set published_through = data_through")
     _prune(settings)
     return name
@@ -227,13 +227,13 @@ def _write_parquet(
         else:
             months = con.execute(f"select distinct strftime(metric_date, '%Y-%m') from {table} order by 1").fetchall()
             parts = [(month, f"strftime(metric_date, '%Y-%m') = {literal(month)}") for (month,) in months]
-            rows = con.execute("select distinct strftime(day, '%Y-%m') from ops.affected where mart = ?", [name]).fetchall()
+            rows = con.execute("select distinct strftime(day, '%Y-%m') from ops.rebuilt where mart = ?", [name]).fetchall()
             changed = {month for (month,) in rows}
         for part, condition in parts:
             relative = f"parquet/{name}/{part}.parquet"
             target = building / relative
             old = (previous or {}).get("files", {}).get(relative)
-            if changed is not None and changed and None not in changed and part not in changed and old is not None:
+            if changed is not None and None not in changed and part not in changed and old is not None:
                 os.link(settings.releases / previous["release"] / relative, target)
                 files[relative] = old
                 continue

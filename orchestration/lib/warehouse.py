@@ -30,10 +30,17 @@ create table if not exists ops.deliveries (
 create table if not exists ops.quarantine (
     feed varchar, delivery varchar, delivery_day date, file varchar, line bigint, raw_text varchar, reasons varchar[],
     run_id varchar);
--- what moved since the last publication: a key of an entity, and the event day it had or has
+-- what moved since the last publication: a key of an entity, the event day it had or has, and which delivery moved it
+-- how (late_rows, correction, deletion, merge; staging decides, so it is null for raw rows)
 create table if not exists ops.changes (model varchar, entity varchar, key varchar, day date);
--- the days of each mart that a run rebuilds; they stay until they are published
+alter table ops.changes add column if not exists delivery varchar;
+alter table ops.changes add column if not exists cause varchar;
+-- how far a change reaches: on day d it concerns the mart's days d - before .. d + after (null: to the last complete day)
+create table if not exists ops.reach (mart varchar, model varchar, entity varchar, before_days integer, after_days integer);
+-- the days of each mart that a run looks at, and of those the ones whose rows it changed (null: the whole mart); they
+-- stay until they are published
 create table if not exists ops.affected (mart varchar, day date);
+create table if not exists ops.rebuilt (mart varchar, day date);
 create table if not exists ops.verdicts (
     run_id varchar, gate varchar, subject varchar, severity varchar, passed boolean, figure varchar, bound varchar,
     message varchar, sample varchar, judged_at timestamp);

@@ -158,7 +158,7 @@ def test_readers_see_no_error_and_no_mixed_state_during_twenty_publishes(home: P
         with connect(settings) as con:
             for mart in MARKED:
                 con.execute(f"update marts.{mart} set final_on = date '2030-01-01' + {n}")
-                con.execute("insert into ops.affected values (?, null)", [mart])
+                con.execute("insert into ops.rebuilt values (?, null)", [mart])
             release.publish(con, settings, f"run{n:05d}", feeds, [])
     stop.set()
     reads, problems, states = report.get(timeout=60)

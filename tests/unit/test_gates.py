@@ -119,7 +119,7 @@ def test_a_row_lost_or_counted_twice_blocks(con: duckdb.DuckDBPyConnection, loss
 def test_only_changed_keys_are_counted_in_an_increment(con: duckdb.DuckDBPyConnection) -> None:
     """The key that changed is a; that b is missing from staging is another night's news."""
     _feed(con)
-    con.execute("insert into ops.changes values ('raw', 'refunds', 'a', null)")
+    con.execute("insert into ops.changes values ('raw', 'refunds', 'a', null, 'refunds:b.csv', null)")
     con.execute("delete from staging.stg_refunds where _key = 'b'")
     (verdict,) = gates.row_accounting(con, {"refunds"})
     assert verdict.passed and "of 2 raw: 1 staged, 0 excluded, 1 superseded" in verdict.figure

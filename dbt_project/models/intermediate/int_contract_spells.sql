@@ -2,19 +2,13 @@
 {{ config(
     unique_key='person_id',
     meta={
-      'changed_by': [['stg_subscriptions', 'person']],
+      'changed_by': [['int_contract_terms', 'person']],
       'logs': []
     }
 ) }}
 
 with terms as (
-  select
-    person_id, subscription_id, coalesce(plan, 'unknown') as plan, started_day,
-    coalesce(ended_day, date '9999-12-31') as ended_day
-  from {{ ref('stg_subscriptions') }}
-  where _exclusion is null
-    and (ended_day is null or ended_day > started_day)
-    and {{ changed_filter('person_id') }}
+  select * from {{ ref('int_contract_terms') }} where {{ changed_filter('person_id') }}
 ),
 
 running as (

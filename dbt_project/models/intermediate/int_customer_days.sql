@@ -3,6 +3,7 @@
     unique_key='person_id',
     meta={
       'changed_by': [['int_orders', 'person'], ['int_refunds', 'person']],
+      'matched_on_day': 'activity_day',
       'logs': [{'entity': 'person', 'key': 'person_id', 'day': 'activity_day'}]
     }
 ) }}

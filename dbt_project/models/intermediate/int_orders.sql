@@ -2,7 +2,12 @@
 {{ config(
     unique_key='order_id',
     meta={
-      'changed_by': [['stg_orders', 'order'], ['stg_order_lines', 'order']],
+      'changed_by': [
+        ['stg_orders', 'order'],
+        ['stg_order_lines', 'order'],
+        ['int_person_merges', 'person', {'table': 'stg_orders', 'on': 'person_id', 'key': 'order_id'}],
+        ['int_person_merges', 'person', {'table': 'stg_order_lines', 'on': 'person_id', 'key': 'order_id'}],
+      ],
       'logs': [
         {'entity': 'order', 'key': 'order_id', 'day': 'order_day'},
         {'entity': 'person', 'key': 'person_id', 'day': 'order_day'},
@@ -41,7 +46,7 @@ sums as (
 
 select
   coalesce(h.order_id, s.order_id) as order_id,
-  case when h.order_id is null then s.person_id else h.person_id end as person_id,
+  coalesce(m.survivor_id, case when h.order_id is null then s.person_id else h.person_id end) as person_id,
   h.cart_id,
   coalesce(h.ordered_at, s.ordered_at) as ordered_at,
   coalesce(h.order_day, s.order_day) as order_day,
@@ -58,4 +63,5 @@ select
   case when s.is_cost_known then cast(coalesce(s.cost_amount, 0) as decimal(18, 4)) end as cost_amount
 from headers h
 full join sums s on h.order_id = s.order_id
+left join {{ ref('int_person_merges') }} m on case when h.order_id is null then s.person_id else h.person_id end = m.person_id
 where h._exclusion is null

@@ -2,7 +2,7 @@
 {{ config(
     unique_key='order_id',
     meta={
-      'changed_by': [['stg_refunds', 'order'], ['stg_order_lines', 'order'], ['stg_orders', 'order']],
+      'changed_by': [['stg_refunds', 'order'], ['stg_order_lines', 'order'], ['stg_orders', 'order'], ['int_orders', 'order']],
       'logs': [
         {'entity': 'order', 'key': 'order_id', 'day': 'refund_day'},
         {'entity': 'person', 'key': 'person_id', 'day': 'refund_day'},

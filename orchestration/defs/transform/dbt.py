@@ -48,12 +48,19 @@ def dbt_models(context: dg.AssetExecutionContext, cx_home: CxHome) -> Iterator[d
         record(con, context.run_id, built.verdicts)
         if full_refresh and models_on(cx_home.feeds_on()) <= set(built.models):
             con.execute("update ops.clock set fingerprint = ?", [fingerprint])
-        days = con.execute("select mart, count(*), count(*) = count(day) from ops.affected group by mart").fetchall()
-    rebuilt = {mart: count if by_day else "all" for mart, count, by_day in days}
+        looked_at, rebuilt = (
+            {
+                mart: count if by_day else "all"
+                for mart, count, by_day in con.execute(
+                    f"select mart, count(*), count(*) = count(day) from ops.{table} group by mart"
+                ).fetchall()
+            }
+            for table in ("affected", "rebuilt")
+        )
     for name, seconds in built.models.items():
         metadata: dict[str, Any] = {"seconds": round(seconds, 3)}
-        if name in rebuilt:
-            metadata["days_rebuilt"] = rebuilt[name]
+        if name in looked_at:
+            metadata |= {"days_looked_at": looked_at[name], "days_rebuilt": rebuilt.get(name, 0)}
         yield dg.MaterializeResult(asset_key=selected[name], metadata=metadata)
     failed = [verdict for verdict in built.verdicts if not verdict.passed]
     for verdict in failed:

@@ -1,6 +1,6 @@
 -- grain: one row per day of the last cart event and device
 {{ config(meta={
-    'matures_in': 'cast(ceil(cart_timeout_hours / 24.0) as integer)',
+    'matures_in': 'greatest(cast(ceil(cart_timeout_hours / 24.0) as integer), cart_recovery_days)',
     'reach': [{'model': 'int_carts', 'entity': 'cart', 'before': 0, 'after': 0}]
 }) }}
 
@@ -48,5 +48,7 @@ select
   metric_date, device, carts, abandoned, converted, open, recovered, emptied, checkout_carts, checkout_abandoned,
   {{ ratio('abandoned', 'abandoned + converted') }} as abandonment_rate,
   {{ is_final('metric_date', 'cast(ceil(cart_timeout_hours / 24.0) as integer)') }} as is_final,
-  {{ final_on('metric_date', 'cast(ceil(cart_timeout_hours / 24.0) as integer)') }} as final_on
+  {{ final_on('metric_date', 'cast(ceil(cart_timeout_hours / 24.0) as integer)') }} as final_on,
+  {{ is_final('metric_date', 'cart_recovery_days') }} as recovered_is_final,
+  {{ final_on('metric_date', 'cart_recovery_days') }} as recovered_final_on
 from sums

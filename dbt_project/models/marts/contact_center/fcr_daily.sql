@@ -2,7 +2,7 @@
 {{ config(meta={
     'matures_in': 'fcr_window_days',
     'reach': [
-      {'model': 'stg_contacts', 'entity': 'contact', 'before': 'fcr_window_days + 1', 'after': 'fcr_window_days + 1'},
+      {'model': 'int_contacts', 'entity': 'contact', 'before': 'fcr_window_days + 1', 'after': 'fcr_window_days + 1'},
       {'model': 'stg_case_events', 'entity': 'case', 'before': 'fcr_window_days + 1', 'after': 0},
     ]
 }) }}
@@ -14,11 +14,8 @@
 #}
 
 with eligible as (
-  select
-    contact_id, case_id, person_id, channel, coalesce(topic, 'unknown') as topic, started_at, contact_day
-  from {{ ref('stg_contacts') }}
-  where _exclusion is null and direction = 'inbound' and outcome = 'handled'
-    and contact_day <= {{ data_through() }}
+  select * from {{ ref('int_contacts') }}
+  where contact_day <= {{ data_through() }}
     and {{ affected_range('contact_day', setting('fcr_window_days + 1'), setting('fcr_window_days + 1')) }}
 ),
 

@@ -3,7 +3,11 @@
   Rebuilt whole: a late first order moves the size of its cohort, and with it every cell of that row. The scan is one
   column of person-months; the table itself is months squared.
 #}
-{{ config(materialized='table', pre_hook="") }}
+{{ config(
+    materialized='table',
+    pre_hook={"sql": "{{ declare_reach() }}", "transaction": false},
+    meta={'reach': [{'model': 'int_customer_days', 'entity': 'person', 'before': 31, 'after': 'open'}]}
+) }}
 
 with person_months as (
   select distinct person_id, cast(date_trunc('month', activity_day) as date) as activity_month

@@ -1,4 +1,4 @@
--- grain: one row per event_id: its newest version, excluded rows flagged in _exclusion
+-- grain: one row per event_id: its newest version, excluded rows flagged in _exclusion; where it came from in _delivery and _line
 {{ config(meta={'changed_by': [['raw', 'case_events']], 'logs': [{'entity': 'case', 'key': 'case_id', 'day': 'event_day'}]}) }}
 
 with newest as (
@@ -14,5 +14,7 @@ select
   actor_id,
   {{ business_day('occurred_at') }} as event_day,
   _key,
-  _exclusion
+  _exclusion,
+  _delivery,
+  _line
 from newest

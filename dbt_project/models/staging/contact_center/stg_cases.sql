@@ -1,4 +1,4 @@
--- grain: one row per case_id: its newest version, excluded rows flagged in _exclusion
+-- grain: one row per case_id: its newest version, excluded rows flagged in _exclusion; where it came from in _delivery and _line
 {{ config(meta={'changed_by': [['raw', 'cases']], 'logs': [{'entity': 'case', 'key': 'case_id', 'day': 'null'}]}) }}
 
 with newest as (
@@ -21,5 +21,7 @@ select
   reopen_count,
   updated_at,
   _key,
-  _exclusion
+  _exclusion,
+  _delivery,
+  _line
 from newest

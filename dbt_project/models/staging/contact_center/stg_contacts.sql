@@ -1,4 +1,4 @@
--- grain: one row per contact_id: its newest version, excluded rows flagged in _exclusion
+-- grain: one row per contact_id: its newest version, excluded rows flagged in _exclusion; where it came from in _delivery and _line
 {{ config(meta={'changed_by': [['raw', 'contacts']], 'logs': [{'entity': 'contact', 'key': 'contact_id', 'day': 'contact_day'}]}) }}
 
 with newest as (
@@ -28,5 +28,7 @@ select
   {{ business_day('started_at') }} as contact_day,
   cast(hour({{ business_time('started_at') }}) as integer) as contact_hour,
   _key,
-  _exclusion
+  _exclusion,
+  _delivery,
+  _line
 from newest

@@ -1,5 +1,5 @@
--- grain: one row per subscription_id: its newest version, excluded rows flagged in _exclusion
-{{ config(meta={'changed_by': [['raw', 'subscriptions']], 'logs': [{'entity': 'person', 'key': 'person_id', 'day': 'started_day'}]}) }}
+-- grain: one row per subscription_id: its newest version, excluded rows flagged in _exclusion; where it came from in _delivery and _line
+{{ config(meta={'changed_by': [['raw', 'subscriptions']], 'logs': [{'entity': 'subscription', 'key': 'subscription_id', 'day': 'started_day'}]}) }}
 
 with newest as (
   {{ newest_version('subscriptions') }}
@@ -19,5 +19,7 @@ select
   {{ business_day('started_at') }} as started_day,
   {{ business_day('ended_at') }} as ended_day,
   _key,
-  _exclusion
+  _exclusion,
+  _delivery,
+  _line
 from newest

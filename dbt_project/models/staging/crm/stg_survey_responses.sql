@@ -1,4 +1,4 @@
--- grain: one row per response_id: its newest version, excluded rows flagged in _exclusion
+-- grain: one row per response_id: its newest version, excluded rows flagged in _exclusion; where it came from in _delivery and _line
 {{ config(meta={'changed_by': [['raw', 'survey_responses']], 'logs': [{'entity': 'response', 'key': 'response_id', 'day': 'answered_day'}]}) }}
 
 with newest as (
@@ -19,5 +19,7 @@ select
   updated_at,
   {{ business_day('answered_at') }} as answered_day,
   _key,
-  _exclusion
+  _exclusion,
+  _delivery,
+  _line
 from newest

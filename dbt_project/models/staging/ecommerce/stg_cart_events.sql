@@ -1,4 +1,4 @@
--- grain: one row per event_id: its newest version, excluded rows flagged in _exclusion
+-- grain: one row per event_id: its newest version, excluded rows flagged in _exclusion; where it came from in _delivery and _line
 {{ config(meta={'changed_by': [['raw', 'cart_events']], 'logs': [{'entity': 'cart', 'key': 'cart_id', 'day': 'event_day'}]}) }}
 
 with newest as (
@@ -18,5 +18,7 @@ select
   device,
   {{ business_day('occurred_at') }} as event_day,
   _key,
-  _exclusion
+  _exclusion,
+  _delivery,
+  _line
 from newest

@@ -1,4 +1,4 @@
--- grain: one row per order_id, line_id: its newest version, excluded rows flagged in _exclusion
+-- grain: one row per order_id, line_id: its newest version, excluded rows flagged in _exclusion; where it came from in _delivery and _line
 {{ config(meta={'changed_by': [['raw', 'order_lines']], 'logs': [{'entity': 'order', 'key': 'order_id', 'day': 'line_day'}]}) }}
 
 with newest as (
@@ -23,5 +23,7 @@ select
   updated_at,
   {{ business_day('ordered_at') }} as line_day,
   _key,
-  _exclusion
+  _exclusion,
+  _delivery,
+  _line
 from newest

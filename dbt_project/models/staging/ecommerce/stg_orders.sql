@@ -1,4 +1,4 @@
--- grain: one row per order_id: its newest version, excluded rows flagged in _exclusion
+-- grain: one row per order_id: its newest version, excluded rows flagged in _exclusion; where it came from in _delivery and _line
 {{ config(meta={'changed_by': [['raw', 'orders']], 'logs': [{'entity': 'order', 'key': 'order_id', 'day': 'order_day'}]}) }}
 
 with newest as (
@@ -21,5 +21,7 @@ select
   updated_at,
   {{ business_day('ordered_at') }} as order_day,
   _key,
-  _exclusion
+  _exclusion,
+  _delivery,
+  _line
 from newest

@@ -1,4 +1,4 @@
--- grain: one row per refund_id: its newest version, excluded rows flagged in _exclusion
+-- grain: one row per refund_id: its newest version, excluded rows flagged in _exclusion; where it came from in _delivery and _line
 {{ config(meta={'changed_by': [['raw', 'refunds']], 'logs': [{'entity': 'order', 'key': 'order_id', 'day': 'refund_day'}]}) }}
 
 with newest as (
@@ -14,5 +14,7 @@ select
   reason,
   {{ business_day('refunded_at') }} as refund_day,
   _key,
-  _exclusion
+  _exclusion,
+  _delivery,
+  _line
 from newest

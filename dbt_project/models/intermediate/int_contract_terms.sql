@@ -1,0 +1,23 @@
+-- grain: one row per contract that covers at least a day, with who holds it after merges
+{{ config(
+    unique_key='subscription_id',
+    meta={
+      'changed_by': [
+        ['stg_subscriptions', 'subscription'],
+        ['int_person_merges', 'person', {'table': 'stg_subscriptions', 'on': 'person_id', 'key': 'subscription_id'}],
+      ],
+      'logs': [{'entity': 'person', 'key': 'person_id', 'day': 'started_day'}]
+    }
+) }}
+
+select
+  s.subscription_id,
+  coalesce(m.survivor_id, s.person_id) as person_id,
+  coalesce(s.plan, 'unknown') as plan,
+  s.started_day,
+  coalesce(s.ended_day, date '9999-12-31') as ended_day
+from {{ ref('stg_subscriptions') }} s
+left join {{ ref('int_person_merges') }} m on s.person_id = m.person_id
+where s._exclusion is null
+  and (s.ended_day is null or s.ended_day > s.started_day)
+  and {{ changed_filter('s.subscription_id') }}
