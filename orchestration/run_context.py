@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 import dagster as dg
 import duckdb
 
-from orchestration.lib import ingest, warehouse
+from orchestration.lib import ingest, release, warehouse
 from orchestration.lib.run_lock import run_lock
 from orchestration.settings import Settings
 
@@ -24,7 +24,7 @@ class CxHome(dg.ConfigurableResource):
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[CxHome]:
-        """Hold the run lock, and bring `ops` up to date.
+        """Hold the run lock, bring `ops` up to date, and finish a publication that was killed.
 
         Raises:
             RunLocked: another live process holds it.
@@ -34,6 +34,7 @@ class CxHome(dg.ConfigurableResource):
         with run_lock(settings, f"run {context.run_id}"):
             with warehouse.connect(settings) as con:
                 warehouse.prepare(con, settings.config)
+                release.recover(con, settings)
                 ingest.withdraw_unconfigured(con, settings)
             yield self
 

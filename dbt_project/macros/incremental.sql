@@ -105,7 +105,10 @@
   insert into {{ arg_dict['target_relation'] }} ({{ columns }}) select {{ columns }} from {{ arg_dict['temp_relation'] }};
 {%- endmacro %}
 
-{# Pre-hook of marts: how far a change reaches, for `mark_affected` and for whoever asks what caused a restatement. #}
+{#
+  Pre-hook of marts: how far a change reaches, for `mark_affected` and for whoever asks what caused a restatement; and
+  that this run builds the mart whole, where it does.
+#}
 {% macro declare_reach() -%}
   delete from {{ ops('reach') }} where mart = '{{ this.name }}';
   {%- for reach in (config.get('meta').get('reach', []) if execute else []) %}
@@ -113,6 +116,9 @@
   select '{{ this.name }}', '{{ reach.model }}', '{{ reach.entity }}', {{ reach.before }}, {{ 'null' if reach.after == 'open' else reach.after }}
   from {{ ops('settings') }};
   {%- endfor %}
+  {%- if not is_incremental() and (flags.FULL_REFRESH or config.get('materialized') == 'incremental') %}
+  insert into {{ ops('rebuilt') }} values ('{{ this.name }}', null);
+  {%- endif %}
 {%- endmacro %}
 
 {# Pre-hook of every model with the strategy affected_days. #}
@@ -147,8 +153,7 @@
   select '{{ this.name }}', day from days
   where day not in (select day from {{ ops('affected') }} where mart = '{{ this.name }}' and day is not null)
   {%- else %}
-  insert into {{ ops('affected') }} values ('{{ this.name }}', null);
-  insert into {{ ops('rebuilt') }} values ('{{ this.name }}', null)
+  insert into {{ ops('affected') }} values ('{{ this.name }}', null)
   {%- endif -%}
 {%- endmacro %}
 

@@ -212,6 +212,13 @@ def reading_fingerprint(settings: Settings, feed: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
+def configuration_fingerprint(settings: Settings) -> str:
+    """Hash of the configured values and of how every configured feed is read: what can change a number without any file."""
+    parts = [settings.config.business.model_dump_json()]
+    parts += [reading_fingerprint(settings, feed) for feed in sorted({source.feed for source in settings.config.feed})]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
 def changed_reading(con: duckdb.DuckDBPyConnection, settings: Settings, feeds: list[str]) -> list[str]:
     """Feeds whose rows were read under another contract or mapping than today's."""
     loaded = dict(con.execute("select feed, fingerprint from ops.loaded").fetchall())

@@ -21,7 +21,9 @@ import duckdb
 
 from data_quality.rules import ident, literal
 from data_quality.verdict import Verdict
-from orchestration.lib.dbt_manifest import manifest_json, marts, marts_on, project_fingerprint
+from orchestration.lib import restatements
+from orchestration.lib.dbt_manifest import definition_of, manifest_json, marts, marts_on, metrics, project_fingerprint
+from orchestration.lib.ingest import configuration_fingerprint
 from orchestration.lib.warehouse import tx
 
 if TYPE_CHECKING:
@@ -129,9 +131,25 @@ def publish(con: duckdb.DuckDBPyConnection, settings: Settings, run_id: str, fee
     building.mkdir(parents=True)
     through = con.execute("select data_through from ops.clock").fetchone()[0]
     names = [mart for mart in marts() if mart in marts_on(feeds_on)]
+    configuration = configuration_fingerprint(settings)
+    previous, is_newest = _newest_published(con, settings)
+    restatements.start(con)
+    if previous is not None:
+        base = settings.releases / previous["release"] / DATABASE
+        restatements.find(con, base, previous, names, configuration, whole=not is_newest)
+    told = sorted(metric.name for metric in metrics().values() if metric.mart in names)
+    published_at = now.replace(tzinfo=None)
+    con.execute(
+        "create or replace temp table this_release as select $1 as release, $2 as run_id, $3 as data_through, "
+        "$4 as published_at, $5 as metrics",
+        [name, run_id, through, published_at, told],
+    )
+    con.execute(
+        "create or replace temp table this_restated as select *, $1 as run_id, $2 as release, $3 as published_at from restated",
+        [run_id, name, published_at],
+    )
     _write_database(con, building / DATABASE, names)
-    previous = _newest_published(con, settings)
-    files = _write_parquet(con, settings, building, names, previous)
+    files = _write_parquet(con, settings, building, names, previous if is_newest else None)
     files[DATABASE] = _digest(building / DATABASE)
     states = feed_states(con)
     manifest = {
@@ -140,8 +158,10 @@ def publish(con: duckdb.DuckDBPyConnection, settings: Settings, run_id: str, fee
         "published_at": now.isoformat(timespec="seconds"),
         "data_through": through,
         "definitions": project_fingerprint(),
+        "configuration": configuration,
         "marts": {mart: _describe(con, mart) for mart in names},
         "marts_off": {mart: sorted(marts()[mart].feeds) for mart in marts() if mart not in names},
+        "restated": _count_restatements(con),
         "feeds": states,
         "deliveries": _deliveries(con),
         "gates": {
@@ -153,16 +173,53 @@ def publish(con: duckdb.DuckDBPyConnection, settings: Settings, run_id: str, fee
     }
     (building / MANIFEST).write_text(json.dumps(manifest, indent=1, default=str) + "\n", encoding="utf-8")
     _seal(building)
-    final = settings.releases / name
-    os.rename(building, final)
+    os.rename(building, settings.releases / name)
     _point_current_to(settings, name)
-    with tx(con):
-        con.execute("insert into ops.releases values (?, ?, ?, ?)", [name, run_id, through, now.replace(tzinfo=None)])
-        for table in ("affected", "rebuilt", "changes"):
-            con.execute(f"truncate ops.{table}")
-        con.execute("update ops.clock set published_through = data_through")
+    _settle(con, "from this_release", "from this_restated")
     _prune(settings)
     return name
+
+
+def recover(con: duckdb.DuckDBPyConnection, settings: Settings) -> str | None:
+    """Finish a publication whose process died after readers saw it, before the ledger did; return the release's name.
+
+    To be called under the run lock before anything else touches the warehouse: its tables are still those published.
+    """
+    row = con.execute("select coalesce(max(release), '') from ops.releases").fetchone()
+    unknown = [name for name in releases(settings) if name > row[0]]
+    adopted = None
+    for name in unknown:
+        if name != current(settings):
+            _remove(settings.releases / name)  # no reader ever saw it
+            continue
+        con.execute(f"attach {literal(str(settings.releases / name / DATABASE))} as published (read_only)")
+        try:
+            newest = f"where release = {literal(name)}"
+            _settle(con, f"from published.marts.releases {newest}", f"from published.marts.restatements {newest}")
+        finally:
+            con.execute("detach published")
+        adopted = name
+    return adopted
+
+
+def _settle(con: duckdb.DuckDBPyConnection, release: str, restated: str) -> None:
+    """Note the release in the ledger and forget which days were affected; both are relations to take the rows from."""
+    with tx(con):
+        con.execute(f"insert into ops.releases by name {release}")
+        con.execute(f"insert into ops.restatements by name {restated}")
+        for table in ("affected", "rebuilt", "changes"):
+            con.execute(f"truncate ops.{table}")
+        con.execute("update ops.clock set published_through = (select max_by(data_through, release) from ops.releases)")
+
+
+def _count_restatements(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    """How many cells of which metrics changed on which days, by kind and cause."""
+    cursor = con.execute(
+        "select kind, metric, cause, count(*) as cells, min(metric_date) as first_day, max(metric_date) as last_day "
+        "from this_restated group by all order by all"
+    )
+    columns = [column[0] for column in cursor.description]
+    return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
 
 
 def roll_back(settings: Settings, release: str | None = None) -> str:
@@ -196,16 +253,36 @@ def _write_database(con: duckdb.DuckDBPyConnection, path: Path, names: list[str]
             con.execute(f"comment on table release.marts.{ident(name)} is {literal(nodes[name]['description'])}")
             for column, about in nodes[name]["columns"].items():
                 con.execute(f"comment on column release.marts.{ident(name)}.{ident(column)} is {literal(about['description'])}")
+        for name, rows in _LOGS.items():
+            con.execute(f"create table release.marts.{name} as {rows}")
+        for name, about in _LOG_DESCRIPTIONS.items():
+            con.execute(f"comment on table release.marts.{name} is {literal(about)}")
+        for column, (_, about) in restatements.COLUMNS.items():
+            con.execute(f"comment on column release.marts.restatements.{column} is {literal(about)}")
     finally:
         con.execute("detach release")
+    with duckdb.connect(str(path)) as release:  # by itself: a view remembers the catalog it was made in
+        restatements.create_views(release, names)
 
 
-def _newest_published(con: duckdb.DuckDBPyConnection, settings: Settings) -> dict[str, Any] | None:
-    """Manifest of the release that the affected days are relative to, if it is still there."""
-    row = con.execute("select max(release) from ops.releases").fetchone()
-    if row is None or row[0] is None or not (settings.releases / row[0] / MANIFEST).exists():
-        return None
-    return manifest_of(settings, row[0])
+_LOGS = {
+    "restatements": "from ops.restatements union all by name from this_restated "
+    "order by published_at, metric, metric_date, dimensions",
+    "releases": "from ops.releases union all by name from this_release order by published_at",
+}
+"""What a release tells of itself and of those before it, besides the marts."""
+_LOG_DESCRIPTIONS = {
+    "restatements": "Every published value that a later release changed: parts before and after, and why.",
+    "releases": "Every release there was: when, through which day, with which metrics.",
+}
+
+
+def _newest_published(con: duckdb.DuckDBPyConnection, settings: Settings) -> tuple[dict[str, Any] | None, bool]:
+    """Manifest of the newest release that is still there, and whether it is the one `ops.rebuilt` is relative to."""
+    for n, (name,) in enumerate(con.execute("select release from ops.releases order by release desc").fetchall()):
+        if (settings.releases / name / MANIFEST).exists():
+            return manifest_of(settings, name), n == 0
+    return None, False
 
 
 def _write_parquet(
@@ -215,33 +292,40 @@ def _write_parquet(
     names: list[str],
     previous: dict[str, Any] | None,
 ) -> dict[str, dict[str, Any]]:
-    """One file a mart and month; a month without an affected day is the last release's file, linked and not copied."""
+    """One file a table and month; a month in which nothing changed is the last release's file, linked and not copied.
+
+    `previous` is the manifest of the release that `ops.rebuilt` is relative to; None where that is gone.
+    """
     files: dict[str, dict[str, Any]] = {}
+
+    def write(name: str, rows: str, part: str, is_changed: bool) -> None:
+        relative = f"parquet/{name}/{part}.parquet"
+        target = building / relative
+        target.parent.mkdir(parents=True, exist_ok=True)
+        old = (previous or {}).get("files", {}).get(relative)
+        if old is not None and not is_changed:
+            os.link(settings.releases / previous["release"] / relative, target)
+            files[relative] = old
+            return
+        con.execute(f"copy ({rows}) to {literal(str(target))} (format parquet, compression zstd)")
+        files[relative] = _digest(target)
+
     for name in names:
-        folder = building / "parquet" / name
-        folder.mkdir(parents=True)
         table, order = f"marts.{ident(name)}", ", ".join(ident(column) for column in marts()[name].grain)
         if "metric_date" not in marts()[name].grain:
-            parts = [("all", "true")]
-            changed = None
-        else:
-            months = con.execute(f"select distinct strftime(metric_date, '%Y-%m') from {table} order by 1").fetchall()
-            parts = [(month, f"strftime(metric_date, '%Y-%m') = {literal(month)}") for (month,) in months]
-            rows = con.execute("select distinct strftime(day, '%Y-%m') from ops.rebuilt where mart = ?", [name]).fetchall()
-            changed = {month for (month,) in rows}
-        for part, condition in parts:
-            relative = f"parquet/{name}/{part}.parquet"
-            target = building / relative
-            old = (previous or {}).get("files", {}).get(relative)
-            if changed is not None and None not in changed and part not in changed and old is not None:
-                os.link(settings.releases / previous["release"] / relative, target)
-                files[relative] = old
-                continue
-            con.execute(
-                f"copy (from {table} where {condition} order by {order}) to {literal(str(target))} "
-                "(format parquet, compression zstd)"
-            )
-            files[relative] = _digest(target)
+            write(name, f"from {table} order by {order}", "all", True)
+            continue
+        rows = con.execute("select distinct strftime(day, '%Y-%m') from ops.rebuilt where mart = ?", [name]).fetchall()
+        changed = {month for (month,) in rows}
+        for (month,) in con.execute(f"select distinct strftime(metric_date, '%Y-%m') from {table} order by 1").fetchall():
+            condition = f"strftime(metric_date, '%Y-%m') = {literal(month)}"
+            write(name, f"from {table} where {condition} order by {order}", month, month in changed or None in changed)
+    this_month = con.execute("select strftime(published_at, '%Y-%m') from this_release").fetchone()[0]
+    months = con.execute("select distinct strftime(published_at, '%Y-%m') from ops.restatements").fetchall()
+    for month in sorted({this_month, *(month for (month,) in months)}):
+        rows = f"from ({_LOGS['restatements']}) where strftime(published_at, '%Y-%m') = {literal(month)}"
+        write("restatements", rows, month, month == this_month)
+    write("releases", _LOGS["releases"], "all", True)
     return files
 
 
@@ -253,7 +337,7 @@ def _describe(con: duckdb.DuckDBPyConnection, name: str) -> dict[str, Any]:
         "rows": rows,
         "grain": list(marts()[name].grain),
         "columns": list(node["columns"]),
-        "definition": node["checksum"]["checksum"],
+        "definition": definition_of(name),
     }
 
 

@@ -15,6 +15,7 @@ import duckdb
 
 from data_quality.contract import load_contracts
 from data_quality.rules import ident, literal, raw_table_ddl
+from orchestration.lib.restatements import RESTATEMENTS_DDL
 
 if TYPE_CHECKING:
     from orchestration.settings import CxConfig, Settings
@@ -45,6 +46,7 @@ create table if not exists ops.verdicts (
     run_id varchar, gate varchar, subject varchar, severity varchar, passed boolean, figure varchar, bound varchar,
     message varchar, sample varchar, judged_at timestamp);
 create table if not exists ops.releases (release varchar, run_id varchar, data_through date, published_at timestamp);
+alter table ops.releases add column if not exists metrics varchar[];
 -- what contract and mapping the raw rows of a feed were read with
 create table if not exists ops.loaded (feed varchar, fingerprint varchar);
 -- one row: the last complete day, the one of the newest release, and what definitions and values built the
@@ -84,6 +86,7 @@ def prepare(con: duckdb.DuckDBPyConnection, config: CxConfig) -> None:
     """Create what is missing in `ops` and `raw`, and write the configured values that SQL reads."""
     with tx(con):
         con.execute(OPS_DDL)
+        con.execute(RESTATEMENTS_DDL)
         for contract in load_contracts().values():
             con.execute(raw_table_ddl(contract))
         deliveries = {feed: contract.delivery for feed, contract in load_contracts().items()}
