@@ -405,6 +405,7 @@ def _report(settings: Settings, run_id: str, what: str, problems: list[str], sec
         "gates_passed": sum(v.passed for v in verdicts),
         "not_passed": [vars(v) for v in failed],
         "stale_feeds": sorted(set(stale)),
+        "restated": release.manifest_of(settings, name)["restated"] if published else [],
         "problems": [] if code in (OK, STALE) else problems,
     }
 
@@ -424,6 +425,8 @@ def _print_report(report: dict[str, Any]) -> None:
             _print_table(None, list(verdict.sample[0]), verdict.sample)
     for feed in report["stale_feeds"]:
         out.print(f"  stale: {feed} stays at its last good state; see cx status")
+    for sentence in _restatements(report["restated"]):
+        out.print(f"  {sentence}")
     if report["published"]:
         out.print(f"published {report['published']}")
         return
@@ -432,6 +435,19 @@ def _print_report(report: dict[str, Any]) -> None:
         if problem not in shown and not any(sentence in problem for sentence in shown):
             err.print(f"error: {problem}")
     err.print(f"not published; readers see {report['current'] or 'no release yet'}. Run {report['run']}: cx ui shows its log.")
+
+
+def _restatements(counts: list[dict[str, Any]]) -> list[str]:
+    """One line a cause of final values that changed: how many, of which metrics, on which days."""
+    sentences = []
+    final = [row for row in counts if row["kind"] == "restatement"]
+    for cause in sorted({row["cause"] for row in final}):
+        rows = [row for row in final if row["cause"] == cause]
+        first, last = min(row["first_day"] for row in rows), max(row["last_day"] for row in rows)
+        names = ", ".join(sorted({row["metric"] for row in rows}))
+        days = first if first == last else f"{first} .. {last}"
+        sentences.append(f"restated by {cause}: {sum(row['cells'] for row in rows)} final values on {days} ({names})")
+    return sentences
 
 
 def _print_table(title: str | None, columns: list[str], rows: list[dict[str, Any]]) -> None:

@@ -35,10 +35,10 @@ def expected(feeds_on: set[str], with_arrival: bool) -> set[tuple[str, str]]:
 
 
 def row_accounting(con: duckdb.DuckDBPyConnection, feeds: set[str]) -> list[Verdict]:
-    """Delivered = quarantined + raw, and raw = staged + excluded + superseded, each side counted on its own.
+    """Delivered = quarantined + raw, and raw = staged + excluded + superseded: by delivery, each side counted on its own.
 
-    The second identity is counted over the keys that changed since the last publication, or over everything where
-    staging was built whole.
+    The first identity is counted over the deliveries taken since the last publication, and over the sums of all; the
+    second over the keys that changed since, or over everything where staging was built whole.
     """
     return [_account(con, feed) for feed in sorted(feeds)]
 
@@ -50,25 +50,71 @@ def _account(con: duckdb.DuckDBPyConnection, feed: str) -> Verdict:
     scope = f"_key in {changed}" if has_changes else "true"
     snapshot = f"{name} in (select feed from ops.feeds where delivery = 'snapshot')"
     newest = f"(not {snapshot} or _delivery_day = (select max(_delivery_day) from {raw}))"
-    query = f"""
+    delivered, quarantined, loaded = con.execute(f"""
         select
             (select coalesce(sum(rows_read), 0) from ops.deliveries where feed = {name} and status = 'accepted'),
             (select count(*) from ops.quarantine where feed = {name}),
-            (select count(*) from {raw}),
-            (select count(*) from {raw} where {scope}),
-            (select count(*) - count(distinct case when {newest} then _key end) from {raw} where {scope}),
-            (select count(*) from {staging} where {scope} and _exclusion is null),
-            (select count(*) from {staging} where {scope} and _exclusion is not null)
-    """
-    delivered, quarantined, loaded, scoped, superseded, staged, excluded = map(int, con.execute(query).fetchone())
-    passed = delivered == quarantined + loaded and scoped == staged + excluded + superseded
+            (select count(*) from {raw})
+    """).fetchone()
+    # The rows of a delivery taken since the last publication, wherever they are.
+    unfounded = con.execute(f"""
+        with taken as (
+            select delivery, rows_read from ops.deliveries
+            where feed = {name} and status = 'accepted'
+                and taken_at > coalesce((select max(published_at) from ops.releases), timestamp '1970-01-01')
+        ),
+        bad as (select delivery, count(*) as n from ops.quarantine where feed = {name} group by delivery),
+        good as (
+            select _delivery as delivery, count(*) as n from {raw}
+            where _delivery in (select delivery from taken) group by _delivery
+        )
+        select t.delivery, t.rows_read as delivered, coalesce(bad.n, 0) as quarantined, coalesce(good.n, 0) as raw
+        from taken t left join bad using (delivery) left join good using (delivery)
+        where t.rows_read <> coalesce(bad.n, 0) + coalesce(good.n, 0) order by 1
+    """)
+    broken = _records(unfounded)
+    con.execute(f"""
+        create or replace temp table accounts as
+        with rows as (select * from {raw} where {scope}),
+        several as (select _key from rows where {newest} group by _key having count(*) > 1),
+        older as (
+            select _delivery, row_number() over (
+                partition by _key order by _version desc nulls last, _delivery_day desc, _file desc, _line desc
+            ) > 1 as is_older
+            from rows where {newest} and _key in (from several)
+        )
+        select delivery, sum(raw) as raw, sum(staged) as staged, sum(excluded) as excluded, sum(superseded) as superseded
+        from (
+            select
+                _delivery as delivery, count(*) as raw, 0 as staged, 0 as excluded,
+                count(*) filter (where not {newest}) as superseded
+            from rows group by _delivery
+            union all
+            select _delivery, 0, 0, 0, count(*) from older where is_older group by _delivery
+            union all
+            select _delivery, 0, count(*) filter (where _exclusion is null), count(_exclusion), 0
+            from {staging} where {scope} group by _delivery
+        )
+        group by delivery
+    """)
+    sums = con.execute("select sum(raw), sum(staged), sum(excluded), sum(superseded) from accounts").fetchone()
+    scoped, staged, excluded, superseded = (int(n or 0) for n in sums)
+    broken += _records(con.execute("from accounts where raw <> staged + excluded + superseded order by delivery"))
+    passed = delivered == quarantined + loaded and not broken
     return Verdict(
         ACCOUNTING, feed, "block", passed,
         figure=f"{delivered} delivered, {quarantined} quarantined, {loaded} raw; "
         f"of {scoped} raw: {staged} staged, {excluded} excluded, {superseded} superseded",
-        bound="" if passed else "delivered = quarantined + raw; raw = staged + excluded + superseded",
-        message="" if passed else "rows got lost or counted twice; run `cx rebuild` and report this",
+        bound="" if passed else "delivered = quarantined + raw; raw = staged + excluded + superseded, for each delivery",
+        message="" if passed else "rows got lost or counted twice"
+        + (f", first in {broken[0]['delivery']}" if broken else "") + "; run `cx rebuild` and report this",
+        sample=broken[:5],
     )  # fmt: skip
+
+
+def _records(cursor: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    columns = [column[0] for column in cursor.description]
+    return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
 
 
 def orphans(con: duckdb.DuckDBPyConnection, feeds_on: set[str]) -> list[Verdict]:

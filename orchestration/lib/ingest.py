@@ -229,6 +229,8 @@ def reset_feeds(con: duckdb.DuckDBPyConnection, settings: Settings, feeds: list[
     """Forget everything loaded of these feeds, so that every delivery is loaded anew from the landing folder.
 
     One transaction with the ledger: a run that dies afterwards finds them all pending, and rebuilds every model.
+    Only what a delivery held before its file was overwritten with content that was refused cannot be read again: it
+    stays as it was read.
 
     Raises:
         FilesGone: a delivery that is loaded is no longer in the landing folder; nothing was changed.
@@ -246,18 +248,38 @@ def reset_feeds(con: duckdb.DuckDBPyConnection, settings: Settings, feeds: list[
             "their rows: put the files back. To withdraw a delivery, put a file with its header only under its name."
         )
     with tx(con):
+        con.execute(
+            "create or replace temp table kept as select delivery from ops.deliveries where feed in (select unnest($1)) "
+            "and status in ('accepted', 'refused') group by delivery having count(distinct status) = 2",
+            [feeds],
+        )
         for feed in feeds:
-            con.execute(f"drop table if exists raw.{ident(feed)}")  # the contract may have other columns now
-            con.execute(raw_table_ddl(load_contracts()[feed]))
-        con.execute("delete from ops.quarantine where feed in (select unnest($1))", [feeds])
+            table, contract = f"raw.{ident(feed)}", load_contracts()[feed]
+            con.execute(f"create or replace temp table kept_rows as from {table} where _delivery in (from kept)")
+            con.execute(f"drop table {table}")  # the contract may have other columns now
+            con.execute(raw_table_ddl(contract))
+            old = {name for name, *_ in con.execute("describe kept_rows").fetchall()}
+            both = ", ".join(ident(c) for c in (*(p.name for p in contract.properties), *LINEAGE_COLUMNS) if c in old)
+            con.execute(f"insert into {table} by name select {both} from kept_rows")
+            con.execute("drop table kept_rows")
+        con.execute(
+            "delete from ops.quarantine where feed in (select unnest($1)) and delivery not in (from kept)",
+            [feeds],
+        )
         # A file is read once, as it is now: of its rows in the ledger the newest stays. Why it was refused is forgotten
         # too, because the reading may have been corrected since.
         con.execute(
             "delete from ops.deliveries where feed in (select unnest($1)) and rowid not in "
-            "(select max_by(rowid, (taken_at, rowid)) from ops.deliveries group by delivery)",
+            "(select max_by(rowid, (taken_at, rowid)) from ops.deliveries group by delivery) "
+            "and not (status = 'accepted' and delivery in (from kept))",
             [feeds],
         )
-        con.execute("update ops.deliveries set status = 'pending', reason = null where feed in (select unnest($1))", [feeds])
+        con.execute(
+            "update ops.deliveries set status = 'pending', reason = null where feed in (select unnest($1)) "
+            "and not (status = 'accepted' and delivery in (from kept))",
+            [feeds],
+        )
+        con.execute("drop table kept")
         con.execute("delete from ops.loaded where feed in (select unnest($1))", [feeds])
         con.execute("update ops.clock set fingerprint = null")
 
@@ -633,11 +655,12 @@ def _write(
     log_keys = table_exists(con, "staging", f"stg_{feed}")
     with tx(con):
         con.execute("create or replace temp table accepted as select cast(unnest($1) as varchar) as delivery", [accepted])
-        replaced = con.execute(
-            "select count(*) from ops.deliveries where feed = ? and status = 'accepted' "
-            "and delivery in (select delivery from accepted)",
-            [feed],
-        ).fetchone()
+        # What a delivery held before is replaced, also by content that another delivery holds already.
+        con.execute(
+            "create or replace temp table replaced as select delivery from ops.deliveries where feed = $1 "
+            "and status = 'accepted' and delivery in (select cast(unnest($2) as varchar))",
+            [feed, [d for d in profile["delivery"] if d not in refused]],
+        )
         log = f"insert into ops.changes select distinct 'raw', {literal(feed)}, _key, cast(null as date), %s, null "
         # A snapshot feed shows its newest day only, and which one that is may change: the keys of both count as moved.
         newest = f"from raw.{ident(feed)} where _delivery_day = (select max(_delivery_day) from raw.{ident(feed)})"
@@ -645,11 +668,11 @@ def _write(
         log_snapshot = log_keys and newest_accepted is not None and _is_snapshot(con, feed)
         if log_snapshot:
             con.execute((log % "$1") + newest, [newest_accepted])
-        if replaced and replaced[0]:
+        if con.execute("from replaced limit 1").fetchone():
             if log_keys:
-                con.execute((log % "_delivery") + f"from raw.{ident(feed)} where _delivery in (select delivery from accepted)")
-            con.execute(f"delete from raw.{ident(feed)} where _delivery in (select delivery from accepted)")
-            con.execute("delete from ops.quarantine where delivery in (select delivery from accepted)")
+                con.execute((log % "_delivery") + f"from raw.{ident(feed)} where _delivery in (from replaced)")
+            con.execute(f"delete from raw.{ident(feed)} where _delivery in (from replaced)")
+            con.execute("delete from ops.quarantine where delivery in (from replaced)")
         good = "from incoming where _reasons is null and _delivery in (select delivery from accepted)"
         con.execute(f"insert into raw.{ident(feed)} select {columns} {good}")
         if log_keys:
@@ -682,7 +705,7 @@ def _write(
         con.register("outcome", outcome)
         con.execute(
             "update ops.deliveries d set status = 'replaced' from outcome o "
-            "where d.delivery = o.delivery and d.status in ('accepted', 'refused') and o.status = 'accepted'"
+            "where d.delivery = o.delivery and d.status in ('accepted', 'refused') and o.status in ('accepted', 'repeated')"
         )
         con.execute(
             "update ops.deliveries d set status = o.status, run_id = $1, rows_read = o.rows_read, reason = o.reason, "
@@ -693,6 +716,7 @@ def _write(
         )
         con.unregister("outcome")
         con.execute("drop table accepted")
+        con.execute("drop table replaced")
         con.execute("delete from ops.loaded where feed = ?", [feed])
         con.execute("insert into ops.loaded values (?, ?)", [feed, reading_fingerprint(settings, feed)])
 

@@ -81,16 +81,20 @@ def test_infinite_values_and_rows_of_tomorrow_are_impossible(con: duckdb.DuckDBP
 
 
 def _feed(con: duckdb.DuckDBPyConnection) -> None:
-    """Seven rows of refunds delivered: one quarantined; of six raw, keys a (two versions), b, c, d (excluded), e."""
+    """Seven rows of refunds delivered in two files: one quarantined; of six raw, keys a (two versions), b, c, d (excluded), e."""
     con.execute(
-        "insert into ops.deliveries (delivery, feed, status, rows_read) values ('d1', 'refunds', 'accepted', 7), "
-        "('d0', 'refunds', 'replaced', 99)"
+        "insert into ops.deliveries (delivery, feed, status, rows_read, taken_at) values "
+        "('d1', 'refunds', 'accepted', 5, now()), ('d2', 'refunds', 'accepted', 2, now()), "
+        "('d0', 'refunds', 'replaced', 99, now())"
     )
     con.execute("insert into ops.quarantine (feed, delivery) values ('refunds', 'd1')")
-    for key in "aabcde":
-        con.execute("insert into raw.refunds (refund_id, _key, _delivery) values ($1, $1, 'd1')", [key])
-    con.execute("create table staging.stg_refunds (_key varchar, _exclusion varchar)")
-    con.execute("insert into staging.stg_refunds values ('a', null), ('b', null), ('c', null), ('d', 'test'), ('e', null)")
+    for line, (key, delivery) in enumerate(zip("aabcde", ("d1", "d2", "d1", "d1", "d1", "d2"), strict=True)):
+        con.execute("insert into raw.refunds (refund_id, _key, _delivery, _line) values ($1, $1, $2, $3)", [key, delivery, line])
+    con.execute("create table staging.stg_refunds (_key varchar, _exclusion varchar, _delivery varchar)")
+    con.execute(
+        "insert into staging.stg_refunds values ('a', null, 'd2'), ('b', null, 'd1'), ('c', null, 'd1'), ('d', 'test', 'd1'), "
+        "('e', null, 'd2')"
+    )
 
 
 def test_every_delivered_row_is_accounted_for(con: duckdb.DuckDBPyConnection) -> None:
@@ -104,9 +108,12 @@ def test_every_delivered_row_is_accounted_for(con: duckdb.DuckDBPyConnection) ->
     "loss",
     [
         "delete from staging.stg_refunds where _key = 'b'",
-        "insert into staging.stg_refunds values ('b', null)",
+        "insert into staging.stg_refunds values ('b', null, 'd1')",
         "delete from raw.refunds where _key = 'c'",
         "delete from ops.quarantine",
+        # right in sum, wrong in each delivery
+        "update ops.deliveries set rows_read = case delivery when 'd1' then 4 else 3 end where delivery <> 'd0'",
+        "update staging.stg_refunds set _delivery = 'd1' where _key = 'a'",
     ],
 )
 def test_a_row_lost_or_counted_twice_blocks(con: duckdb.DuckDBPyConnection, loss: str) -> None:

@@ -125,6 +125,17 @@ def test_a_repeat_is_loaded_once_its_original_has_other_content(home: Home) -> N
     assert home.rows("select _file, _key from raw.refunds order by 1") == [("r_2026-01-04.csv", "b"), ("r_2026-01-05.csv", "a")]
 
 
+def test_what_a_delivery_held_goes_when_it_repeats_another_one(home: Home) -> None:
+    home.put("r_2026-01-04.csv", refunds("a"), mtime=1)
+    home.put("r_2026-01-05.csv", refunds("b") + "bad,,,,\n", mtime=1)
+    home.load("refunds")
+    home.put("r_2026-01-05.csv", refunds("a"), mtime=2)
+    home.load("refunds")
+    assert home.rows("select _file, _key from raw.refunds") == [("r_2026-01-04.csv", "a")]
+    assert home.rows("from ops.quarantine") == []
+    assert home.statuses() == {"r_2026-01-04.csv": ["accepted"], "r_2026-01-05.csv": ["replaced", "repeated"]}
+
+
 def test_a_repeat_stays_one_if_the_new_content_of_its_original_is_refused(home: Home) -> None:
     home.put("r_2026-01-04.csv", refunds("a"), mtime=1)
     home.put("r_2026-01-05.csv", refunds("a"), mtime=1)
@@ -382,6 +393,25 @@ def test_reset_reads_every_delivery_anew_once(home: Home) -> None:
     assert keys(home) == ["a", "b", "c", "d"]
     before[2] = [row for row in before[2] if row[1] == "accepted"]
     assert state(home) == before
+
+
+def test_loading_anew_keeps_what_cannot_be_read_again(home: Home) -> None:
+    """The file of the fifth was overwritten with content that was refused; what it held before is in raw only."""
+    home.put("r_2026-01-04.csv", refunds("a", "b"), mtime=1)
+    home.put("r_2026-01-05.csv", refunds("c", "d") + "bad,,,,\n", mtime=1)
+    home.put("r_2026-01-06.csv", refunds("c", "d") + "bad,,,,\n", mtime=1)
+    home.load("refunds")
+    home.put("r_2026-01-05.csv", HEADER + '"never closed\n', mtime=2)
+    home.load("refunds")
+    before = state(home)
+    ingest.reset_feeds(home.con, home.settings, ["refunds"])
+    assert keys(home) == ["c", "d"] and len(home.rows("from ops.quarantine")) == 1
+    home.load("refunds")
+    assert state(home) == before and keys(home) == ["a", "b", "c", "d"]
+    home.put("r_2026-01-05.csv", refunds("e"), mtime=3)
+    home.load("refunds")
+    assert sorted(keys(home)) == ["a", "b", "c", "d", "e"]  # the repeat of the sixth holds c and d alone now
+    assert not home.rows("from ops.quarantine where delivery like '%01-05%'")
 
 
 def test_a_corrected_mapping_brings_in_what_was_refused(home: Home) -> None:
