@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import shutil
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -161,6 +161,7 @@ def publish(con: duckdb.DuckDBPyConnection, settings: Settings, run_id: str, fee
         "configuration": configuration,
         "marts": {mart: _describe(con, mart) for mart in names},
         "marts_off": {mart: sorted(marts()[mart].feeds) for mart in marts() if mart not in names},
+        "rebuilt": _rebuilt_days(con, names),
         "restated": _count_restatements(con),
         "feeds": states,
         "deliveries": _deliveries(con),
@@ -210,6 +211,23 @@ def _settle(con: duckdb.DuckDBPyConnection, release: str, restated: str) -> None
         for table in ("affected", "rebuilt", "changes"):
             con.execute(f"truncate ops.{table}")
         con.execute("update ops.clock set published_through = (select max_by(data_through, release) from ops.releases)")
+
+
+def _rebuilt_days(con: duckdb.DuckDBPyConnection, names: list[str]) -> dict[str, Any]:
+    """Per mart the days whose rows are others than in the release before, as [first, last] spans, or "all"."""
+    spans: dict[str, Any] = {}
+    for name in names:
+        days = [day for (day,) in con.execute("select day from ops.rebuilt where mart = ? order by day", [name]).fetchall()]
+        if None in days or "metric_date" not in marts()[name].grain:
+            spans[name] = "all"
+            continue
+        spans[name] = []
+        for day in days:
+            if spans[name] and day - spans[name][-1][1] == timedelta(days=1):
+                spans[name][-1][1] = day
+            else:
+                spans[name].append([day, day])
+    return spans
 
 
 def _count_restatements(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
