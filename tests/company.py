@@ -24,14 +24,17 @@ def run(home: Path, kind: str, first: date | None = None, last: date | None = No
 
 
 def rows_that_differ(left: Path, right: Path) -> dict[str, int]:
-    """Marts of two databases with a different multiset of rows: the number of rows in only one of them."""
+    """Marts of two databases with a different multiset of rows: the number of rows in only one of them.
+
+    The logs of what was published when are histories, and differ where the histories do.
+    """
     found = {}
     with duckdb.connect() as con:
         con.execute(f"attach '{left}' as l (read_only); attach '{right}' as r (read_only)")
         query = "select distinct table_name from duckdb_tables() where schema_name = 'marts' and database_name = ?"
         names, others = ({name for (name,) in con.execute(query, [side]).fetchall()} for side in ("l", "r"))
         assert names and names == others, names ^ others
-        for mart in sorted(names):
+        for mart in sorted(names - {"releases", "restatements"}):
             sides = [
                 con.execute(f"select count(*) from (from {a}.marts.{mart} except all from {b}.marts.{mart})").fetchone()[0]
                 for a, b in (("l", "r"), ("r", "l"))
