@@ -73,7 +73,7 @@ def domain_assets(domain: str) -> list[dg.AssetsDefinition]:
                 context.log.info(f"every delivery of {', '.join(anew)} is loaded anew")
                 ingest.reset_feeds(con, cx_home.settings, anew)
             for feed in feeds:
-                loaded = ingest.load_feed(con, cx_home.settings, feed, context.run_id, context.log.info)
+                loaded = ingest.load_feed(con, cx_home.settings, feed, context.run_id)
                 record(con, context.run_id, loaded.verdicts)
                 for verdict in loaded.verdicts:
                     if not verdict.passed:
