@@ -767,7 +767,8 @@ def _write(
         con.execute(
             "update ops.deliveries d set status = 'repeated', reason = 'same content as ' || o.original, rows_read = 0, "
             "rows_accepted = 0, rows_quarantined = 0 from outgoing o "
-            "where d.delivery = o.delivery and d.status = 'accepted' and o.original is not null"
+            "where (d.delivery, d.content_hash) = (o.delivery, o.content_hash) and o.original is not null "
+            "and d.status in ('accepted', 'repeated')"
         )
         con.execute("drop table accepted")
         con.execute("drop table outgoing")
@@ -777,17 +778,19 @@ def _write(
 
 
 def _outgoing(con: duckdb.DuckDBPyConnection, feed: str, taken: list[str], held: dict[tuple[str, date | None], str]) -> int:
-    """How many deliveries lose the rows they have; they are in the temporary table `outgoing` (delivery, original).
+    """How many deliveries lose the rows they have; they are in the temporary table `outgoing`.
 
-    The earlier versions of the deliveries `taken`; and, with that delivery as `original`, what has the same content as a
-    refused delivery goes on to hold: it was loaded while that one was pending, and would now count twice.
+    Its columns are delivery, content_hash, original: earlier versions of the deliveries `taken`; and, with that delivery
+    as `original`, what has the content that a refused delivery goes on to hold: loaded while that one was pending, it
+    would now count twice.
     """
     con.execute(
-        "create or replace temp table outgoing as select delivery, null as original from ops.deliveries "
+        "create or replace temp table outgoing as select delivery, content_hash, null as original from ops.deliveries "
         "where feed = $1 and status = 'accepted' and delivery in (select cast(unnest($2) as varchar)) "
-        "union all select d.delivery, h.original from ops.deliveries d join (select cast(unnest($3) as varchar) as content_hash, "
-        "cast(unnest($4) as date) as day, cast(unnest($5) as varchar) as original) h using (content_hash) "
-        "where d.feed = $1 and d.status = 'accepted' and d.delivery <> h.original and coalesce(h.day = d.delivery_day, true)",
+        "union all select d.delivery, content_hash, h.original from ops.deliveries d "
+        "join (select cast(unnest($3) as varchar) as content_hash, cast(unnest($4) as date) as day, "
+        "cast(unnest($5) as varchar) as original) h using (content_hash) where d.feed = $1 "
+        "and d.status in ('accepted', 'repeated') and d.delivery <> h.original and coalesce(h.day = d.delivery_day, true)",
         [feed, taken, [digest for digest, _ in held], [day for _, day in held], [*held.values()]],
     )
     return con.execute("select count(*) from outgoing").fetchone()[0]
