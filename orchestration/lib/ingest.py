@@ -47,7 +47,8 @@ from orchestration.settings import ConfigError, Expression, FeedSource, Settings
 Progress = Callable[[str, int, int], None]
 """Called with a feed, how many of its pending deliveries are done, and how many there are."""
 
-CHUNK_BYTES, CHUNK_FILES = 32 << 20, 400
+CHUNK_BYTES, CHUNK_FILES = 64 << 20, 1000
+"""A chunk of a load is cut before it passes either. Larger ones save nothing more, and cost memory (docs/performance.md)."""
 
 
 class FilesGone(Exception):
@@ -377,6 +378,17 @@ def _load_chunk(
     _write(con, settings, contract, profile, refused, rejects, repeats, held, run_id)
     con.execute("drop table incoming")
     return _Chunk(profile, refused, verdicts)
+
+
+def bytes_of_run(con: duckdb.DuckDBPyConnection, run_id: str) -> tuple[int, int]:
+    """About how many bytes of text the run has loaded, and how many it has to load altogether, all feeds."""
+    rows = con.execute(
+        "select file, bytes, status <> 'pending' from ops.deliveries "
+        "where status = 'pending' or run_id = $1 and status in ('accepted', 'repeated', 'refused')",
+        [run_id],
+    ).fetchall()
+    sizes = [(readers.text_bytes(file, size), done) for file, size, done in rows]
+    return sum(size for size, done in sizes if done), sum(size for size, _ in sizes)
 
 
 def _loaded(con: duckdb.DuckDBPyConnection, feed: str, run_id: str, verdicts: list[Verdict]) -> Loaded:
