@@ -269,12 +269,17 @@ def _run(settings: Settings, kind: str, window: Window | None, as_json: bool) ->
         import dagster as dg
 
         from orchestration.definitions import defs
+        from orchestration.lib import progress
         from orchestration.runs import plan
 
         run = plan(settings, kind, window)
         job = defs().resolve_job_def(run.job)
     run_id = str(uuid.uuid4())
-    with dg.DagsterInstance.get() as instance, err.status(f"{what}: ingest") as shown:
+    with (
+        dg.DagsterInstance.get() as instance,
+        err.status(f"{what}: ingest") as shown,
+        progress.watched_by(_Ticker(shown, what, progress.LOG_EVERY)),
+    ):
         instance.add_event_listener(run_id, lambda entry: _show_progress(shown, what, began, entry))
         result = job.execute_in_process(
             instance=instance,
@@ -322,6 +327,21 @@ _STEPS = {
     "gates": "judging",
     "release": "publishing",
 }
+
+
+class _Ticker:
+    """Shows progress within a step: on a terminal in place, elsewhere a line every `seconds`."""
+
+    def __init__(self, shown: Any, what: str, seconds: float) -> None:
+        self.shown, self.what, self.seconds = shown, what, seconds
+        self.last = time.monotonic()
+
+    def __call__(self, text: str) -> None:
+        if self.shown.console.is_terminal:
+            self.shown.update(f"{self.what}: {text}")
+        elif time.monotonic() - self.last >= self.seconds:
+            self.last = time.monotonic()
+            err.print(f"{self.what}: {text}")
 
 
 def _show_progress(shown: Any, what: str, began: float, entry: Any) -> None:

@@ -10,8 +10,10 @@ from contextlib import AbstractContextManager, contextmanager
 
 import dagster as dg
 import duckdb
+from pydantic import PrivateAttr
 
 from orchestration.lib import ingest, release, warehouse
+from orchestration.lib.progress import Progress
 from orchestration.lib.run_lock import run_lock
 from orchestration.settings import Settings
 
@@ -21,6 +23,8 @@ FULL_REFRESH_TAG = "cx/full_refresh"
 
 class CxHome(dg.ConfigurableResource):
     """One CX_HOME, locked for the length of a run. Settings come from the environment (`orchestration.settings`)."""
+
+    _progress: Progress = PrivateAttr(default_factory=Progress)
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[CxHome]:
@@ -42,6 +46,11 @@ class CxHome(dg.ConfigurableResource):
     def settings(self) -> Settings:
         """Paths and configuration."""
         return Settings()
+
+    @property
+    def progress(self) -> Progress:
+        """The progress of this run."""
+        return self._progress
 
     def warehouse(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
         """A connection to the warehouse, closed on leaving."""

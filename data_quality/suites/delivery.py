@@ -1,7 +1,7 @@
 """The delivery gate: is a delivery plausible as a whole? Judged on one profile row per delivery.
 
 Profile columns: feed, delivery, day, problem, problems (0 or 1), rows_read, rows_bad, bad_share, bad_limit, volume,
-volume_low, volume_high, repeats; and for arrival: feed, expectation, missing (0 or 1).
+volume_low, volume_high (not for `hold_checks`), repeats; and for arrival: feed, expectation, missing (0 or 1).
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from data_quality.suites.judge import Check
 ARRIVAL, READABLE, ROW_RULES, VOLUME, REPEAT = "arrival", "readable", "row_rules", "volume", "repeated_content"
 
 
-def delivery_checks() -> list[Check]:
-    """Checks on a profile of deliveries."""
+def hold_checks() -> list[Check]:
+    """Checks on a profile of deliveries that decide whether a delivery is loaded."""
     import great_expectations.expectations as gxe
 
     return [
@@ -25,6 +25,14 @@ def delivery_checks() -> list[Check]:
             gxe.ExpectColumnPairValuesAToBeGreaterThanB(column_A="bad_limit", column_B="bad_share", or_equal=True),
             "bad_share", "bad_limit", "share of bad rows; the delivery was refused",
         ),
+    ]  # fmt: skip
+
+
+def warn_checks() -> list[Check]:
+    """Checks on a profile of all deliveries of a run, with the volumes of their days."""
+    import great_expectations.expectations as gxe
+
+    return [
         Check(
             VOLUME, "warn",
             gxe.ExpectColumnPairValuesAToBeGreaterThanB(column_A="volume", column_B="volume_low", or_equal=True),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,8 +37,8 @@ def fingerprint(settings: Settings) -> str:
     return hashlib.sha256((project_fingerprint() + settings.config.business.model_dump_json()).encode()).hexdigest()
 
 
-def build(settings: Settings, models: set[str], full_refresh: bool) -> Built:
-    """Build the models in the warehouse and test them.
+def build(settings: Settings, models: set[str], full_refresh: bool, progress: Callable[[str], None] = lambda _: None) -> Built:
+    """Build the models in the warehouse and test them; tell `progress` which of how many models and tests it is at.
 
     A test that touches a model outside the selection is not run; `gates.expected` knows which must have been.
 
@@ -56,7 +57,12 @@ def build(settings: Settings, models: set[str], full_refresh: bool) -> Built:
     ]  # fmt: skip
     if full_refresh:
         arguments.append("--full-refresh")
-    outcome = dbtRunner(manifest=runner_manifest()).invoke(arguments)
+
+    def told(event: Any) -> None:
+        if event.info.name == "LogStartLine":
+            progress(f"building {event.data.index} of {event.data.total}")
+
+    outcome = dbtRunner(manifest=runner_manifest(), callbacks=[told]).invoke(arguments)
     if outcome.result is None:
         raise ManifestError(f"dbt did not run: {outcome.exception}")
     built = Built()

@@ -13,7 +13,7 @@ import hashlib
 import json
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -35,7 +35,7 @@ from data_quality.rules import (
     reasons_expression,
     version_expression,
 )
-from data_quality.suites.delivery import READABLE, ROW_RULES, arrival_checks, delivery_checks
+from data_quality.suites.delivery import READABLE, ROW_RULES, arrival_checks, hold_checks, warn_checks
 from data_quality.suites.judge import judge
 from data_quality.verdict import Verdict
 from orchestration.lib import readers
@@ -44,7 +44,11 @@ from orchestration.lib.warehouse import table_exists, tx
 from orchestration.partitions import Window
 from orchestration.settings import ConfigError, Expression, FeedSource, Settings
 
-Progress = Callable[[str], None]
+Progress = Callable[[str, int, int], None]
+"""Called with a feed, how many of its pending deliveries are done, and how many there are."""
+
+CHUNK_BYTES, CHUNK_FILES = 64 << 20, 1000
+"""A chunk of a load is cut before it passes either. Larger ones save nothing more, and cost memory (docs/performance.md)."""
 
 
 class FilesGone(Exception):
@@ -298,21 +302,71 @@ def withdraw_unconfigured(con: duckdb.DuckDBPyConnection, settings: Settings) ->
 
 
 def load_feed(
-    con: duckdb.DuckDBPyConnection, settings: Settings, feed: str, run_id: str, progress: Progress = lambda _: None
+    con: duckdb.DuckDBPyConnection, settings: Settings, feed: str, run_id: str, progress: Progress = lambda *_: None
 ) -> Loaded:
-    """Load every pending delivery of the feed.
+    """Load every pending delivery of the feed, chunk by chunk in order of delivery day; call `progress` after each.
 
     A delivery is loaded whole or refused whole. Refusing leaves the feed at its last good state: an earlier version of
     the delivery stays loaded. Bad rows of an accepted delivery go to quarantine with all their reasons.
+
+    A chunk is one transaction, and what it does depends on the ledger and its own files only. So a run that dies goes on
+    with the chunk it was in, and the outcome is the same however the deliveries were cut.
     """
+    import pandas as pd
+
     contract = load_contracts()[feed]
-    loaded = Loaded(feed)
     _wake_repeats(con, feed)
     pending = _pending(con, settings, feed)
     if not pending:
-        loaded.verdicts = [Verdict(gate, feed, "hold", True, message="nothing was delivered") for gate in (READABLE, ROW_RULES)]
-        return loaded
-    progress(f"{feed}: reading {len(pending)} deliveries")
+        passed = [Verdict(gate, feed, "hold", True, message="nothing was delivered") for gate in (READABLE, ROW_RULES)]
+        return Loaded(feed, verdicts=passed)
+    profiles, refused, verdicts, done = [], set(), [], 0
+    progress(feed, done, len(pending))
+    for chunk in _chunks(pending):
+        outcome = _load_chunk(con, settings, contract, chunk, run_id)
+        profiles.append(outcome.profile)
+        verdicts = outcome.verdicts
+        refused |= outcome.refused
+        done += len(chunk)
+        progress(feed, done, len(pending))
+    profile = pd.concat(profiles, ignore_index=True)
+    if len(profiles) > 1:  # the same figures as the chunks' own, in one verdict a gate
+        verdicts = judge(profile, "feed", hold_checks(), "delivery")[0]
+    verdicts += judge(_with_volume(con, contract, profile, refused), "feed", warn_checks(), "delivery")[0]
+    return _loaded(con, feed, run_id, verdicts)
+
+
+def _chunks(pending: list[tuple[LandingFile, str | None]]) -> Iterator[list[tuple[LandingFile, str | None]]]:
+    """The pending deliveries in their order, cut so that the rows of a chunk fit well into memory."""
+    chunk: list[tuple[LandingFile, str | None]] = []
+    size = 0
+    for file, reason in pending:
+        weight = readers.text_bytes(file.relative, file.path.stat().st_size if file.path.exists() else 0)
+        if chunk and (size + weight > CHUNK_BYTES or len(chunk) >= CHUNK_FILES):
+            yield chunk
+            chunk, size = [], 0
+        chunk.append((file, reason))
+        size += weight
+    yield chunk
+
+
+@dataclass
+class _Chunk:
+    """What became of one chunk: its profile (one row a delivery), the deliveries refused, the verdicts that refused them."""
+
+    profile: Any
+    refused: set[str]
+    verdicts: list[Verdict]
+
+
+def _load_chunk(
+    con: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    contract: Contract,
+    pending: list[tuple[LandingFile, str | None]],
+    run_id: str,
+) -> _Chunk:
+    """Read, judge and load some pending deliveries of a feed, all of them or none."""
     _make_incoming(con, contract)
     rejects: dict[str, list[Reject]] = {}
     problems: dict[str, str] = {file.delivery: reason for file, reason in pending if reason}
@@ -330,7 +384,9 @@ def load_feed(
         if known.lines > (1 if file.source.format == "csv" else 0):
             content[file.delivery] = known.content_hash
         readable[sources.index(file.source), known.header].append((file, known))
-    repeats = _repeats(con, settings, contract, content, {file.delivery: file.delivery_day for file, _ in pending})
+    days = {file.delivery: file.delivery_day for file, _ in pending}
+    by_day = _repeats_by_day(con, settings, contract)
+    repeats, refused_before = _repeats(con, contract.id, content, days, by_day, set())
     with tempfile.TemporaryDirectory() as scratch:
         for (index, header), group in readable.items():
             files = [(file, known) for file, known in group if file.delivery not in repeats]
@@ -340,42 +396,49 @@ def load_feed(
             elif files:
                 _read_group(con, settings, contract, files, Path(scratch), rejects, problems)
     profile = _profile(con, contract, [file for file, _ in pending], rejects, problems, repeats)
-    loaded.verdicts, failed = judge(profile, "feed", delivery_checks(), "delivery")
+    verdicts, failed = judge(profile, "feed", hold_checks(), "delivery")
     refused = failed[READABLE] | failed[ROW_RULES]
-    # What repeats a refused delivery is refused with it; what repeats the content that a refused delivery goes on to hold
-    # is still a repeat.
-    refused |= {delivery for delivery, original in repeats.items() if original in refused}
-    held = dict(
-        con.execute(
-            "select content_hash, delivery from ops.deliveries where feed = ? and status = 'accepted' and rows_read > 0 "
-            "and delivery in (select cast(unnest($2) as varchar))",
-            [feed, list(refused)],
-        ).fetchall()
-    )
-    repeats |= {d: held[digest] for d, digest in content.items() if d not in refused and digest in held}
-    _write(con, settings, contract, profile, refused, rejects, repeats, run_id)
-    for row in profile.to_dict("records"):
-        bad = row["delivery"] in refused
-        loaded.refused += bad
-        if row["delivery"] in repeats and not bad:
-            continue
-        loaded.accepted += not bad
-        loaded.rows_read += row["rows_read"]
-        loaded.rows_quarantined += 0 if bad else row["rows_bad"]
-    loaded.rows_accepted = (
-        loaded.rows_read - loaded.rows_quarantined - int(profile.loc[profile["delivery"].isin(refused), "rows_read"].sum())
-    )
-    _write_quarantine_files(con, settings, feed, run_id, refused)
+    # What repeats a refused delivery is refused with it.
+    refused |= {delivery for delivery, original in repeats.items() if original in refused and delivery in days}
+    refused |= refused_before
+    reasons = {delivery: original for delivery, original in repeats.items() if delivery in refused}
+    # Once more: what refused deliveries go on to hold stands before everything else of the same content.
+    repeats, _ = _repeats(con, contract.id, {d: c for d, c in content.items() if d not in refused}, days, by_day, refused)
+    _write(con, settings, contract, profile, refused, rejects, repeats | reasons, run_id)
     con.execute("drop table incoming")
-    return loaded
+    return _Chunk(profile, refused, verdicts)
+
+
+def bytes_of_run(con: duckdb.DuckDBPyConnection, run_id: str) -> tuple[int, int]:
+    """About how many bytes of text the run has loaded, and how many it has to load altogether, all feeds."""
+    rows = con.execute(
+        "select file, bytes, status <> 'pending' from ops.deliveries "
+        "where status = 'pending' or run_id = $1 and status in ('accepted', 'repeated', 'refused')",
+        [run_id],
+    ).fetchall()
+    sizes = [(readers.text_bytes(file, size), done) for file, size, done in rows]
+    return sum(size for size, done in sizes if done), sum(size for size, _ in sizes)
+
+
+def _loaded(con: duckdb.DuckDBPyConnection, feed: str, run_id: str, verdicts: list[Verdict]) -> Loaded:
+    """The report of a load, from the ledger."""
+    row = con.execute(
+        "select count(*) filter (where status = 'accepted'), count(*) filter (where status = 'refused'), "
+        "coalesce(sum(rows_read), 0), coalesce(sum(rows_accepted), 0), coalesce(sum(rows_quarantined), 0) "
+        "from ops.deliveries where feed = ? and run_id = ? and status in ('accepted', 'refused')",
+        [feed, run_id],
+    ).fetchone()
+    assert row is not None
+    return Loaded(feed, *map(int, row), verdicts=verdicts)
 
 
 def _wake_repeats(con: duckdb.DuckDBPyConnection, feed: str) -> None:
     """A delivery that repeated another one holds its content alone once the other one comes with new content."""
     con.execute(
+        "with coming as (select delivery from ops.deliveries where feed = $1 and status = 'pending') "
         "update ops.deliveries set status = 'pending', reason = null where feed = $1 and status = 'repeated' "
         "and content_hash in (select content_hash from ops.deliveries where feed = $1 and status = 'accepted' "
-        "and delivery in (select delivery from ops.deliveries where feed = $1 and status = 'pending'))",
+        "and delivery in (from coming)) and delivery not in (from coming)",
         [feed],
     )
 
@@ -533,45 +596,82 @@ def _wrong_setting(con: duckdb.DuckDBPyConnection, settings: Settings, source: F
     return None
 
 
-def _repeats(
-    con: duckdb.DuckDBPyConnection,
-    settings: Settings,
-    contract: Contract,
-    content: dict[str, str],
-    days: dict[str, date],
-) -> dict[str, str]:
-    """Deliveries whose content is already there under another name, with that name. Files of no rows never repeat.
+def _repeats_by_day(con: duckdb.DuckDBPyConnection, settings: Settings, contract: Contract) -> bool | None:
+    """Whether a delivery can only repeat one of its own day; None where no delivery of the feed ever repeats another one.
 
     A snapshot that equals yesterday's is news (nothing changed), not a repeat. Nor is a delta of another day: between the
     two its keys may have changed, and come back. But where keys are made of the file's name, loading it would count every
     row twice.
     """
-    if _is_snapshot(con, contract.id):
-        return {}
+    if _is_delivered_as(con, contract.id, "snapshot"):
+        return None
     keyed_by_file = any(
         isinstance(mapped := source.columns.get(name), Expression) and ("_file" in mapped.expr or "_line" in mapped.expr)
         for source in settings.config.sources_of({contract.id})
         for name in contract.key
     )
-    by_day = contract.delivery == "delta" and not keyed_by_file
-    loaded = con.execute(
-        "select content_hash, delivery_day, min(delivery) from ops.deliveries where feed = ? and status = 'accepted' "
-        "and rows_read > 0 and delivery not in (select cast(unnest($2) as varchar)) group by 1, 2 order by 2",
-        [contract.id, list(days)],
+    return _is_delivered_as(con, contract.id, "delta") and not keyed_by_file
+
+
+def _repeats(
+    con: duckdb.DuckDBPyConnection,
+    feed: str,
+    content: dict[str, str],
+    days: dict[str, date],
+    by_day: bool | None,
+    refused: set[str],
+) -> tuple[dict[str, str], set[str]]:
+    """Deliveries whose content stands under another name, with that name; and those of a chunk that repeat a refused one.
+
+    Of several names of a content the first stands, by day and name and not by when they were taken: a rebuild takes them
+    in another order. So this names loaded deliveries, too, where one comes that is before them. What a delivery holds
+    whose file was overwritten with content that was refused stands before all: nobody can read that file again.
+
+    Args:
+        con: connection to the warehouse.
+        feed: whose deliveries.
+        content: hash of the content by delivery, of a chunk's files that have rows.
+        days: delivery days of the chunk's files.
+        by_day: as `_repeats_by_day` says.
+        refused: deliveries of the chunk that are refused.
+    """
+    if by_day is None:
+        return {}, set()
+    # What is pending is about to hold other content, unless it is refused.
+    judged = con.execute(
+        "with d as (from ops.deliveries where feed = $1) "
+        "select content_hash, delivery_day, delivery, status, "
+        "delivery in (select delivery from d where status = 'refused') or delivery in (select cast(unnest($2) as varchar)) "
+        "from d where (status = 'accepted' and rows_read > 0 or status in ('refused', 'repeated')) and delivery not in "
+        "(select delivery from d where status = 'pending' and delivery not in (select cast(unnest($2) as varchar))) "
+        "order by delivery",
+        [feed, sorted(refused)],
     ).fetchall()
-    first: dict[tuple[str, date | None], str] = {}
-    for digest, day, delivery in loaded:
-        first.setdefault((digest, day if by_day else None), delivery)
+    names: dict[tuple[str, date | None], list[tuple[int, date, str]]] = defaultdict(list)
+    before: dict[tuple[str, date | None], str] = {}
+    for digest, day, delivery, status, is_held in judged:
+        same = (digest, day if by_day else None)
+        if status == "refused":
+            before.setdefault(same, delivery)
+        elif delivery not in content:
+            names[same].append((0 if is_held and status == "accepted" else 1, day, delivery))
     repeats: dict[str, str] = {}
+    refused_before: set[str] = set()
     for delivery, digest in content.items():
-        original = first.setdefault((digest, days[delivery] if by_day else None), delivery)
-        if original != delivery:
-            repeats[delivery] = original
-    return repeats
+        same = (digest, days[delivery] if by_day else None)
+        if same in before and same not in names:
+            repeats[delivery] = before[same]
+            refused_before.add(delivery)
+        else:
+            names[same].append((1, days[delivery], delivery))
+    for found in names.values():
+        first = min(found)[2]
+        repeats |= {delivery: first for *_, delivery in found if delivery != first}
+    return repeats, refused_before
 
 
-def _is_snapshot(con: duckdb.DuckDBPyConnection, feed: str) -> bool:
-    return con.execute("from ops.feeds where feed = ? and delivery = 'snapshot'", [feed]).fetchone() is not None
+def _is_delivered_as(con: duckdb.DuckDBPyConnection, feed: str, kind: str) -> bool:
+    return con.execute("from ops.feeds where feed = ? and delivery = ?", [feed, kind]).fetchone() is not None
 
 
 def _profile(
@@ -582,7 +682,7 @@ def _profile(
     problems: dict[str, str],
     repeats: dict[str, str],
 ) -> Any:
-    """One row per pending delivery, as `data_quality.suites.delivery` describes it (a pandas DataFrame)."""
+    """One row per delivery of a chunk, as `data_quality.suites.delivery` describes it but for volumes (a pandas DataFrame)."""
     import pandas as pd
 
     counts = {
@@ -607,33 +707,40 @@ def _profile(
     # A single bad row never refuses a small file: quarantine exists for it.
     profile["bad_limit"] = contract.limits.quarantineShare
     profile.loc[profile["rows_bad"] <= 1, "bad_limit"] = 1.0
-    con.register("profile_days", profile.groupby("day", as_index=False)["rows_read"].sum())
+    return profile
+
+
+def _with_volume(con: duckdb.DuckDBPyConnection, contract: Contract, profile: Any, refused: set[str]) -> Any:
+    """The profile of loaded deliveries with the volume of each one's day, and what is usual for it.
+
+    A day's volume is what stands accepted for it, so it does not matter in which run or order its deliveries came.
+    """
     low, high = contract.limits.volumeRatio
-    usual = con.execute(
+    days = con.execute(
         """
         with volumes as (
-            select delivery_day as day, sum(rows_read) as n from ops.deliveries
-            where feed = $1 and status = 'accepted' and delivery_day not in (select cast(day as date) from profile_days)
-            group by 1
-            union all select cast(day as date), rows_read from profile_days
-        ),
-        history as (
-            -- the last 8 same weekdays before each day; fewer than 4 say nothing
-            select day, n, median(n) over same_weekdays as usual, count(*) over same_weekdays as days_known
-            from volumes
-            window same_weekdays as (partition by isodow(day) order by day rows between 8 preceding and 1 preceding)
+            select delivery_day as day, sum(rows_read) as n from ops.deliveries where feed = ? and status = 'accepted' group by 1
         )
-        select day, n, usual, days_known from history where day in (select cast(day as date) from profile_days)
+        -- the last 8 same weekdays before each day; fewer than 4 say nothing
+        select d.day, any_value(v.n), median(h.n), count(h.n)
+        from (select unnest(cast(? as date[])) as day) d
+        left join volumes v using (day)
+        left join lateral (
+            select n from volumes where day < d.day and isodow(day) = isodow(d.day) order by day desc limit 8
+        ) h on true
+        group by d.day
         """,
-        [contract.id],
+        [contract.id, sorted(set(profile["day"]))],
     ).fetchall()
-    con.unregister("profile_days")
-    by_day = {day: (float(n), usual if days_known >= 4 and usual > 0 else None) for day, n, usual, days_known in usual}
-    profile["volume"] = [by_day[day][0] for day in profile["day"]]
+    by_day = {day: (float(n or 0), usual if known >= 4 and usual > 0 else None) for day, n, usual, known in days}
+    # A refused delivery is told by that; of its rows none counts.
+    usual = [None if row.delivery in refused else by_day[row.day][1] for row in profile.itertuples()]
     # Outside the ratio, and further off than chance moves a small count: 4 standard deviations of a Poisson count.
-    profile["volume_low"] = [min(low * u, u - 4 * u**0.5) if (u := by_day[day][1]) else 0.0 for day in profile["day"]]
-    profile["volume_high"] = [max(high * u, u + 4 * u**0.5) if (u := by_day[day][1]) else 1e15 for day in profile["day"]]
-    return profile
+    return profile.assign(
+        volume=[by_day[day][0] for day in profile["day"]],
+        volume_low=[min(low * u, u - 4 * u**0.5) if u else 0.0 for u in usual],
+        volume_high=[max(high * u, u + 4 * u**0.5) if u else 1e15 for u in usual],
+    )
 
 
 def _write(
@@ -646,33 +753,32 @@ def _write(
     repeats: dict[str, str],
     run_id: str,
 ) -> None:
-    """Everything that loading a feed changes, in one transaction."""
+    """Everything that loading a chunk changes, in one transaction.
+
+    `repeats` names what each delivery repeats, those of the chunk and those in the ledger, or which refused one it equals.
+    """
     feed = contract.id
     columns = ", ".join(ident(name) for name in [*(column.name for column in contract.properties), *LINEAGE_COLUMNS])
     accepted = [d for d in profile["delivery"] if d not in refused and d not in repeats]
+    repeated = [d for d in profile["delivery"] if d not in refused and d in repeats]
     days = dict(zip(profile["delivery"], profile["day"], strict=True))
     # Staging logs what moves only once it exists: its first build reads everything anyway.
     log_keys = table_exists(con, "staging", f"stg_{feed}")
     with tx(con):
         con.execute("create or replace temp table accepted as select cast(unnest($1) as varchar) as delivery", [accepted])
-        # What a delivery held before is replaced, also by content that another delivery holds already.
-        con.execute(
-            "create or replace temp table replaced as select delivery from ops.deliveries where feed = $1 "
-            "and status = 'accepted' and delivery in (select cast(unnest($2) as varchar))",
-            [feed, [d for d in profile["delivery"] if d not in refused]],
-        )
+        outgoing = _outgoing(con, feed, [*accepted, *repeated], {d: o for d, o in repeats.items() if d not in days})
         log = f"insert into ops.changes select distinct 'raw', {literal(feed)}, _key, cast(null as date), %s, null "
         # A snapshot feed shows its newest day only, and which one that is may change: the keys of both count as moved.
         newest = f"from raw.{ident(feed)} where _delivery_day = (select max(_delivery_day) from raw.{ident(feed)})"
         newest_accepted = max(accepted, key=lambda delivery: days[delivery], default=None)
-        log_snapshot = log_keys and newest_accepted is not None and _is_snapshot(con, feed)
+        log_snapshot = log_keys and newest_accepted is not None and _is_delivered_as(con, feed, "snapshot")
         if log_snapshot:
             con.execute((log % "$1") + newest, [newest_accepted])
-        if con.execute("from replaced limit 1").fetchone():
+        if outgoing:
             if log_keys:
-                con.execute((log % "_delivery") + f"from raw.{ident(feed)} where _delivery in (from replaced)")
-            con.execute(f"delete from raw.{ident(feed)} where _delivery in (from replaced)")
-            con.execute("delete from ops.quarantine where delivery in (from replaced)")
+                con.execute((log % "_delivery") + f"from raw.{ident(feed)} where _delivery in (select delivery from outgoing)")
+            con.execute(f"delete from raw.{ident(feed)} where _delivery in (select delivery from outgoing)")
+            con.execute("delete from ops.quarantine where delivery in (select delivery from outgoing)")
         good = "from incoming where _reasons is null and _delivery in (select delivery from accepted)"
         con.execute(f"insert into raw.{ident(feed)} select {columns} {good}")
         if log_keys:
@@ -704,40 +810,74 @@ def _write(
         ]  # fmt: skip
         con.register("outcome", outcome)
         con.execute(
-            "update ops.deliveries d set status = 'replaced' from outcome o "
-            "where d.delivery = o.delivery and d.status in ('accepted', 'refused') and o.status in ('accepted', 'repeated')"
+            "update ops.deliveries d set status = 'replaced' from outcome o where d.delivery = o.delivery "
+            "and d.status in ('accepted', 'refused', 'repeated') and o.status in ('accepted', 'repeated')"
         )
         con.execute(
-            "update ops.deliveries d set status = o.status, run_id = $1, rows_read = o.rows_read, reason = o.reason, "
+            "update ops.deliveries d set status = o.status, run_id = $1, reason = o.reason, "
+            "rows_read = case when o.status = 'repeated' then 0 else o.rows_read end, "
             "rows_quarantined = case when o.status = 'accepted' then o.rows_bad else 0 end, "
             "rows_accepted = case when o.status = 'accepted' then o.rows_read - o.rows_bad else 0 end "
             "from outcome o where d.delivery = o.delivery and d.status = 'pending'",
             [run_id],
         )
         con.unregister("outcome")
+        con.execute(
+            "update ops.deliveries d set status = 'repeated', reason = 'same content as ' || o.original, rows_read = 0, "
+            "rows_accepted = 0, rows_quarantined = 0 from outgoing o "
+            "where (d.delivery, d.content_hash) = (o.delivery, o.content_hash) and o.original is not null "
+            "and d.status in ('accepted', 'repeated')"
+        )
         con.execute("drop table accepted")
-        con.execute("drop table replaced")
+        con.execute("drop table outgoing")
         con.execute("delete from ops.loaded where feed = ?", [feed])
         con.execute("insert into ops.loaded values (?, ?)", [feed, reading_fingerprint(settings, feed)])
+        _append_quarantine_file(con, settings, profile, refused, rejects, feed, run_id)
 
 
-def _write_quarantine_files(
-    con: duckdb.DuckDBPyConnection, settings: Settings, feed: str, run_id: str, refused: set[str]
+def _outgoing(con: duckdb.DuckDBPyConnection, feed: str, taken: list[str], demoted: dict[str, str]) -> int:
+    """How many deliveries lose the rows they have; they are in the temporary table `outgoing`.
+
+    Its columns are delivery, content_hash, original: earlier versions of the deliveries `taken`; and deliveries in the
+    ledger that repeat another one, now that it is known, with that one as `original`.
+    """
+    con.execute(
+        "create or replace temp table outgoing as select delivery, content_hash, null as original from ops.deliveries "
+        "where feed = $1 and status = 'accepted' and delivery in (select cast(unnest($2) as varchar)) "
+        "union all select d.delivery, content_hash, h.original from ops.deliveries d "
+        "join (select cast(unnest($3) as varchar) as delivery, cast(unnest($4) as varchar) as original) h using (delivery) "
+        "where d.feed = $1 and d.status in ('accepted', 'repeated')",
+        [feed, taken, [*demoted], [*demoted.values()]],
+    )
+    return con.execute("select count(*) from outgoing").fetchone()[0]
+
+
+def _append_quarantine_file(
+    con: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    profile: Any,
+    refused: set[str],
+    rejects: dict[str, list[Reject]],
+    feed: str,
+    run_id: str,
 ) -> None:
-    """A readable copy of this run's bad rows and refused files, one NDJSON file a feed and run.
+    """A readable copy of a chunk's bad rows and refused files: one NDJSON file a feed and run, by delivery day, file, line.
 
     Bad rows of a refused delivery are here only: none of its rows is loaded, so none is in `ops.quarantine`.
     """
     rows = con.execute(
-        "select file, line, raw_text, reasons from ops.quarantine where feed = $1 and run_id = $2 "
-        "union all select _file, _line, _raw_text, _reasons from incoming "
-        "where _reasons is not null and _delivery in (select cast(unnest($3) as varchar)) "
-        "union all select file, null, null, [reason] from ops.deliveries "
-        "where feed = $1 and run_id = $2 and status = 'refused' order by 1, 2",
-        [feed, run_id, list(refused)],
+        "select delivery, line, raw_text, reasons from ops.quarantine where feed = $1 and run_id = $2 "
+        "and delivery in (select cast(unnest($3) as varchar)) "
+        "union all select _delivery, _line, _raw_text, _reasons from incoming "
+        "where _reasons is not null and _delivery in (select cast(unnest($4) as varchar)) "
+        "union all select delivery, null, null, [reason] from ops.deliveries "
+        "where feed = $1 and run_id = $2 and status = 'refused' and delivery in (select cast(unnest($4) as varchar))",
+        [feed, run_id, profile["delivery"].tolist(), sorted(refused)],
     ).fetchall()
+    rows += [(d, reject.line, reject.raw_text, [reject.reason]) for d in sorted(refused) for reject in rejects.get(d, [])]
     if rows:
-        path = settings.quarantine / f"{run_id}.{feed}.ndjson"
-        with path.open("w", encoding="utf-8") as handle:
-            for file, line, raw_text, reasons in rows:
+        place = {delivery: n for n, delivery in enumerate(profile["delivery"])}
+        with (settings.quarantine / f"{run_id}.{feed}.ndjson").open("a", encoding="utf-8") as handle:
+            for delivery, line, raw_text, reasons in sorted(rows, key=lambda row: (place[row[0]], row[1] or 0)):
+                file = delivery.split(":", 1)[1]
                 handle.write(json.dumps({"file": file, "line": line, "reasons": reasons, "raw": raw_text}) + "\n")

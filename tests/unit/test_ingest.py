@@ -516,3 +516,111 @@ def test_a_crash_while_loading_leaves_everything_pending(home: Home, monkeypatch
     home.load("refunds")
     assert state(home) == after
     assert keys(home) == ["b", "c", "d"] and home.rows("select line from ops.quarantine") == [(4,)]
+
+
+def test_new_content_that_repeats_another_delivery_takes_the_old_rows_away(home: Home) -> None:
+    """A rebuild would not find the old rows any more either."""
+    home.put("r_2026-01-04.csv", refunds("y"), mtime=1)
+    home.put("r_2026-01-05.csv", refunds("x") + "bad,,,,\n", mtime=1)
+    home.load("refunds")
+    home.put("r_2026-01-05.csv", refunds("y"), mtime=2)
+    home.load("refunds")
+    assert keys(home) == ["y"] and home.rows("from ops.quarantine") == []
+    assert home.statuses() == {"r_2026-01-04.csv": ["accepted"], "r_2026-01-05.csv": ["replaced", "repeated"]}
+    before = state(home)
+    ingest.reset_feeds(home.con, home.settings, ["refunds"])
+    home.load("refunds")
+    assert state(home) == before
+
+
+def test_an_original_and_its_repeat_come_with_the_same_new_content(home: Home) -> None:
+    for n, content in enumerate((refunds("a"), refunds("b")), start=1):
+        home.put("r_2026-01-04.csv", content, mtime=n)
+        home.put("r_2026-01-05.csv", content, mtime=n)
+        home.load("refunds")
+    assert keys(home) == ["b"]
+    assert home.statuses() == {"r_2026-01-04.csv": ["replaced", "accepted"], "r_2026-01-05.csv": ["replaced", "repeated"]}
+
+
+def test_what_repeats_a_refused_delivery_is_refused_in_later_runs_too(home: Home) -> None:
+    home.put("r_2026-01-04.csv", refunds("a", "b", amount="0"))
+    home.load("refunds")
+    home.put("r_2026-01-05.csv", refunds("a", "b", amount="0"))
+    home.take("refunds", date(2026, 1, 5), date(2026, 1, 5))
+    home.runs += 1
+    assert ingest.load_feed(home.con, home.settings, "refunds", "later").refused == 1
+    assert home.rows("select reason from ops.deliveries where file = 'r_2026-01-05.csv'") == [
+        ("same content as refunds:r_2026-01-04.csv, which was refused",)
+    ]
+
+
+class Died(Exception):
+    """The load was interrupted."""
+
+
+def test_an_interrupted_load_goes_on_with_the_chunk_it_was_in(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what is still pending is read again, and the outcome is that of a load that nothing disturbed."""
+    for day in range(1, 10):
+        home.put(f"r_2026-01-0{day}.csv", refunds(*(f"{day}_{n}" for n in range(day))) + (f"bad{day},,,,\n" * (day % 3 == 0)))
+    home.take("refunds")
+    read: list[str] = []
+    facts = ingest.readers.facts
+    monkeypatch.setattr(ingest, "CHUNK_FILES", 2)
+    seen: list[tuple[str, int, int]] = []
+
+    def dies(*progress: object) -> None:
+        seen.append(progress)  # type: ignore[arg-type]
+        if len(seen) == 4:
+            raise Died
+
+    with pytest.raises(Died):
+        ingest.load_feed(home.con, home.settings, "refunds", "first", dies)
+    assert seen == [("refunds", done, 9) for done in (0, 2, 4, 6)]
+    assert {file for file, status in home.statuses().items() if status == ["accepted"]} == {
+        f"r_2026-01-0{day}.csv" for day in range(1, 7)
+    }
+    with monkeypatch.context() as patch:
+        patch.setattr(ingest.readers, "facts", lambda file: read.append(file.relative) or facts(file))
+        loaded = ingest.load_feed(home.con, home.settings, "refunds", "second")
+    assert read == ["r_2026-01-07.csv", "r_2026-01-08.csv", "r_2026-01-09.csv"]
+    assert (loaded.accepted, loaded.rows_read, loaded.rows_accepted, loaded.rows_quarantined) == (3, 25, 24, 1)
+    after = state(home)
+    copies = [json.loads(line) for run in ("first", "second") for line in
+              (home.settings.quarantine / f"{run}.refunds.ndjson").read_text().splitlines()]  # fmt: skip
+    assert [copy["file"] for copy in copies] == [f"r_2026-01-0{day}.csv" for day in (3, 6, 9)]
+
+    monkeypatch.setattr(ingest, "CHUNK_FILES", 1000)
+    ingest.reset_feeds(home.con, home.settings, ["refunds"])
+    ingest.load_feed(home.con, home.settings, "refunds", "whole")
+    assert state(home) == after
+
+
+def _told(home: Home) -> list[str]:
+    return [verdict.sentence() for verdict in ingest.load_feed(home.con, home.settings, "refunds", "told").verdicts]
+
+
+def test_the_verdicts_of_a_load_do_not_show_its_chunks(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One verdict a check, with figures over all deliveries: a file that breaks off, too many bad rows, volumes, a repeat."""
+    sizes = {f"2026-01-{day:02}": 60 for day in range(5, 29)} | {"2026-01-20": 200, "2026-01-21": 3}
+    # Unusual against the four Tuesdays before it, which other chunks hold.
+    sizes |= {"2026-02-03": 20}
+    for day, size in sizes.items():
+        home.put(f"r_{day}.csv", refunds(*(f"{day}{n}" for n in range(size))))
+    home.put("r_2026-01-22.csv", HEADER + '"never closed\n')
+    home.put("r_2026-01-23.csv", refunds(*"abcdef", amount="0"))
+    home.put("r_2026-01-24_again.csv", refunds(*(f"2026-01-24{n}" for n in range(60))))
+    told = []
+    for files in (1000, 7, 1):
+        monkeypatch.setattr(ingest, "CHUNK_FILES", files)
+        home.take("refunds")
+        told.append(_told(home))
+        ingest.reset_feeds(home.con, home.settings, ["refunds"])
+    assert told[0] == told[1] == told[2]
+    held, rules, low, high, repeated = told[0]
+    assert held.startswith("HELD: readable on refunds: r_2026-01-22.csv: line 2") and "(1 of 26, " in held
+    assert rules.startswith("HELD: row_rules") and "(1 of 26, first: refunds:r_2026-01-23.csv)" in rules
+    assert low == (
+        "warning: volume on refunds: 20 (bound: 29.02) rows, fewer than usual for this weekday "
+        "(1 of 26, first: refunds:r_2026-02-03.csv)"
+    )
+    assert high.startswith("passed: volume") and repeated.startswith("warning: repeated_content")

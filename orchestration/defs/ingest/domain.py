@@ -72,8 +72,13 @@ def domain_assets(domain: str) -> list[dg.AssetsDefinition]:
             if anew:
                 context.log.info(f"every delivery of {', '.join(anew)} is loaded anew")
                 ingest.reset_feeds(con, cx_home.settings, anew)
+
+            def progress(feed: str, done: int, of: int) -> None:
+                share = cx_home.progress.estimate(*ingest.bytes_of_run(con, context.run_id))
+                cx_home.progress.say(f"loading {feed}: {done:,} of {of:,} deliveries, {share}", context.log.info)
+
             for feed in feeds:
-                loaded = ingest.load_feed(con, cx_home.settings, feed, context.run_id, context.log.info)
+                loaded = ingest.load_feed(con, cx_home.settings, feed, context.run_id, progress)
                 record(con, context.run_id, loaded.verdicts)
                 for verdict in loaded.verdicts:
                     if not verdict.passed:

@@ -43,7 +43,11 @@ def dbt_models(context: dg.AssetExecutionContext, cx_home: CxHome) -> Iterator[d
         if full_refresh:
             con.execute("update ops.clock set fingerprint = null")
             context.log.info("definitions, configured values or all rows are new: every model is built whole")
-    built = dbt_build.build(cx_home.settings, set(selected), full_refresh)
+
+    def progress(text: str) -> None:
+        cx_home.progress.say(text, context.log.info)
+
+    built = dbt_build.build(cx_home.settings, set(selected), full_refresh, progress)
     with cx_home.warehouse() as con:
         record(con, context.run_id, built.verdicts)
         if full_refresh and models_on(cx_home.feeds_on()) <= set(built.models):
