@@ -719,9 +719,10 @@ def _cart_abandonment_daily(books: Books) -> Rows:
         yield {
             "metric_date": day,
             "device": device,
-            **{name: row[name] for name in COLUMNS["cart_abandonment_daily"].split()[:-1]},
+            **{name: row[name] for name in COLUMNS["cart_abandonment_daily"].split()[:-3]},
             "abandonment_rate": _ratio(row["abandoned"], row["abandoned"] + row["converted"]),
             **books.finality(day, timeout_days),
+            **{f"recovered_{name}": value for name, value in books.finality(day, recovery.days).items()},
         }
 
 
@@ -795,7 +796,7 @@ COLUMNS: dict[str, str] = {
     "resolution_daily": "cases_resolved resolution_minutes one_touch_cases average_resolution_minutes one_touch_rate",
     "fcr_daily": "eligible_contacts known_person_contacts issues resolved_first_contact fcr_rate",
     "cart_abandonment_daily": "carts abandoned converted open recovered emptied checkout_carts checkout_abandoned "
-    "abandonment_rate",
+    "abandonment_rate recovered_is_final recovered_final_on",
 }
 RATIOS = ("_rate", "_mean", "average_order_value", "average_resolution_minutes", "clv_simple")
 
