@@ -9,9 +9,10 @@ The rules:
 * A delivery is loaded whole or refused whole: unreadable, or with more than one bad row and more than 5 % of them. What
   was loaded under its name before stays.
 * New content under a loaded name replaces the old: rows that are not in it any more are gone.
-* The same content under several names counts once, as if only the name that sorts first (by day, then name) held it. Of
-  a delta feed that holds among the files of one day: another day's file may take a correction back. Snapshots are never
-  repeats.
+* The same content under several names counts once, as if only the name that sorts first (by day, then name) held it; a
+  name whose file was refused since comes before all others, because nobody can read it again, and a repeat whose file is
+  refused holds nothing. Of a delta feed that holds among the files of one day: another day's file may take a correction
+  back. Snapshots are never repeats.
 * Of each key the newest version counts: by version column (none is oldest), then delivery day, file name, line.
 * Of a snapshot feed only the files of its newest day with rows count; a file without rows withdraws.
 * Bad rows of a loaded delivery are in quarantine and count nowhere.
@@ -25,7 +26,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from data_quality.contract import load_contracts
 from orchestration.lib.simulator.company import FEEDS
@@ -34,6 +35,16 @@ from tests.histories import Content, Line, Put
 _READ_AGAIN = ("timezone", "reporting_currency")
 _NEVER = datetime.min.replace(tzinfo=UTC)
 _AMOUNTS = ("discount_amount", "tax_amount", "shipping_amount")
+
+
+class Account(NamedTuple):
+    """Rows of one delivery: read = quarantined + superseded + excluded + staged."""
+
+    read: int
+    quarantined: int
+    superseded: int
+    excluded: int
+    staged: int
 
 
 @dataclass
@@ -78,6 +89,8 @@ class Ledger:
             if put.content.feed == feed:
                 self.pending.discard(name)
                 if is_refused(put.content):
+                    if name in self.loaded and self.loaded[name] not in self.counted(feed):
+                        del self.loaded[name]
                     self.refused[name] = put
                 else:
                     self.refused.pop(name, None)
@@ -95,20 +108,30 @@ class Ledger:
         if feed in self.snapshots:
             return held
         by_day = load_contracts()[feed].delivery == "delta"
-        seen: set[Any] = set()
-        counted = []
-        for put in held:
-            content = (put.content.text(), put.day if by_day else None)
-            if content not in seen or not put.content.lines:
-                counted.append(put)
-            seen.add(content)
-        return counted
+        first: dict[Any, Put] = {}
+        for put in sorted(held, key=lambda put: put.name not in self.refused):
+            first.setdefault((put.content.text(), put.day if by_day else None), put)
+        return [put for put in held if not put.content.lines or put in first.values()]
 
     def rows(self) -> dict[str, list[Any]]:
         """The surviving rows of every feed, as the classes of the simulated company."""
-        return {feed: [as_row(feed, line) for line in self._survivors(feed).values()] for feed in self.feeds}
+        return {feed: [as_row(feed, line) for _, line in self._survivors(feed)] for feed in self.feeds}
 
-    def _survivors(self, feed: str) -> dict[tuple[Any, ...], Line]:
+    def accounts(self) -> dict[str, Account]:
+        """Where the rows of each delivery that counts are, by the name of the delivery."""
+        accounts: dict[str, Account] = {}
+        for feed in self.feeds:
+            survivors = defaultdict(list)
+            for name, line in self._survivors(feed):
+                survivors[name].append(is_excluded(feed, line))
+            for put in self.counted(feed):
+                read, bad = len(put.content.lines), sum(line.spoiled is not None for line in put.content.lines)
+                staged, excluded = survivors[put.name].count(False), survivors[put.name].count(True)
+                accounts[f"{feed}:{put.name}"] = Account(read, bad, read - bad - staged - excluded, excluded, staged)
+        return accounts
+
+    def _survivors(self, feed: str) -> list[tuple[str, Line]]:
+        """The newest version of every key, with the file that holds it."""
         contract = load_contracts()[feed]
         delivered = [
             (put.day, put.name, number, line)
@@ -124,15 +147,23 @@ class Ledger:
             values = dict(line.values)
             version = (values.get(contract.versionColumn) if contract.versionColumn else None) or _NEVER
             versions[tuple(values[column] for column in contract.key)].append((version, day, name, number, line))
-        return {key: max(found, key=lambda row: row[:4])[4] for key, found in versions.items()}
+        winners = [max(found, key=lambda row: row[:4]) for found in versions.values()]
+        return [(name, line) for _, _, name, _, line in winners]
 
-    def accounts(self) -> dict[str, tuple[int, int]]:
-        """Rows read and rows in quarantine of each delivery that counts."""
-        return {
-            f"{feed}:{put.name}": (len(put.content.lines), sum(line.spoiled is not None for line in put.content.lines))
-            for feed in self.feeds
-            for put in self.counted(feed)
-        }
+
+def is_excluded(feed: str, line: Line) -> bool:
+    """Whether a row is right and yet counts in no metric: tests, cancelled orders, spam, legs, deleted persons."""
+    values = dict(line.values)
+    match feed:
+        case "orders":
+            return bool(values.get("is_test")) or values["status"] == "cancelled"
+        case "contacts":
+            return bool(values.get("is_spam")) or values.get("root_contact_id") not in (None, values["contact_id"])
+        case "cases":
+            return bool(values.get("is_spam"))
+        case "persons":
+            return bool(values.get("is_test") or values.get("is_deleted"))
+    return False
 
 
 def is_refused(content: Content) -> bool:

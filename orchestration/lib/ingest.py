@@ -330,7 +330,9 @@ def load_feed(
         if known.lines > (1 if file.source.format == "csv" else 0):
             content[file.delivery] = known.content_hash
         readable[sources.index(file.source), known.header].append((file, known))
-    repeats = _repeats(con, settings, contract, content, {file.delivery: file.delivery_day for file, _ in pending})
+    days = {file.delivery: file.delivery_day for file, _ in pending}
+    by_day = _repeats_by_day(con, settings, contract)
+    repeats = _repeats(con, feed, content, days, by_day)
     with tempfile.TemporaryDirectory() as scratch:
         for (index, header), group in readable.items():
             files = [(file, known) for file, known in group if file.delivery not in repeats]
@@ -342,17 +344,20 @@ def load_feed(
     profile = _profile(con, contract, [file for file, _ in pending], rejects, problems, repeats)
     loaded.verdicts, failed = judge(profile, "feed", delivery_checks(), "delivery")
     refused = failed[READABLE] | failed[ROW_RULES]
-    # What repeats a refused delivery is refused with it; what repeats the content that a refused delivery goes on to hold
-    # is still a repeat.
-    refused |= {delivery for delivery, original in repeats.items() if original in refused}
-    held = dict(
-        con.execute(
-            "select content_hash, delivery from ops.deliveries where feed = ? and status = 'accepted' and rows_read > 0 "
-            "and delivery in (select cast(unnest($2) as varchar))",
+    # What repeats a refused delivery is refused with it, and what is loaded of the same content stays; what repeats the
+    # content that a refused delivery goes on to hold is still a repeat.
+    refused |= {delivery for delivery, original in repeats.items() if original in refused and delivery in days}
+    repeats = {delivery: original for delivery, original in repeats.items() if original not in refused or delivery in days}
+    held = {
+        (digest, day if by_day else None): delivery
+        for digest, day, delivery in con.execute(
+            "select content_hash, delivery_day, delivery from ops.deliveries where feed = ? and status = 'accepted' "
+            "and rows_read > 0 and delivery in (select cast(unnest($2) as varchar))",
             [feed, list(refused)],
         ).fetchall()
-    )
-    repeats |= {d: held[digest] for d, digest in content.items() if d not in refused and digest in held}
+    }
+    same = {d: held.get((digest, days[d] if by_day else None)) for d, digest in content.items() if d not in refused}
+    repeats |= {delivery: original for delivery, original in same.items() if original}
     _write(con, settings, contract, profile, refused, rejects, repeats, run_id)
     for row in profile.to_dict("records"):
         bad = row["delivery"] in refused
@@ -533,41 +538,45 @@ def _wrong_setting(con: duckdb.DuckDBPyConnection, settings: Settings, source: F
     return None
 
 
-def _repeats(
-    con: duckdb.DuckDBPyConnection,
-    settings: Settings,
-    contract: Contract,
-    content: dict[str, str],
-    days: dict[str, date],
-) -> dict[str, str]:
-    """Deliveries whose content is already there under another name, with that name. Files of no rows never repeat.
+def _repeats_by_day(con: duckdb.DuckDBPyConnection, settings: Settings, contract: Contract) -> bool | None:
+    """Whether a delivery can only repeat one of its own day; None where no delivery of the feed ever repeats another one.
 
     A snapshot that equals yesterday's is news (nothing changed), not a repeat. Nor is a delta of another day: between the
     two its keys may have changed, and come back. But where keys are made of the file's name, loading it would count every
     row twice.
     """
-    if _is_snapshot(con, contract.id):
-        return {}
+    (kind,) = con.execute("select delivery from ops.feeds where feed = ?", [contract.id]).fetchone()
+    if kind == "snapshot":
+        return None
     keyed_by_file = any(
         isinstance(mapped := source.columns.get(name), Expression) and ("_file" in mapped.expr or "_line" in mapped.expr)
         for source in settings.config.sources_of({contract.id})
         for name in contract.key
     )
-    by_day = contract.delivery == "delta" and not keyed_by_file
+    return kind == "delta" and not keyed_by_file
+
+
+def _repeats(
+    con: duckdb.DuckDBPyConnection, feed: str, content: dict[str, str], days: dict[str, date], by_day: bool | None
+) -> dict[str, str]:
+    """Deliveries whose content stands under another name, with that name. Files of no rows never repeat.
+
+    Of several names the first counts, by day and name and not by when they were taken: a rebuild takes them in another
+    order. So this names loaded deliveries, too, where one comes that is before them. What a delivery holds whose file was
+    overwritten with content that was refused comes first: nobody can read that file again.
+    """
+    if by_day is None:
+        return {}
     loaded = con.execute(
-        "select content_hash, delivery_day, min(delivery) from ops.deliveries where feed = ? and status = 'accepted' "
-        "and rows_read > 0 and delivery not in (select cast(unnest($2) as varchar)) group by 1, 2 order by 2",
-        [contract.id, list(days)],
+        "select content_hash, delivery_day, delivery, delivery not in (select delivery from ops.deliveries where "
+        "status = 'refused') from ops.deliveries where feed = ? and status = 'accepted' and rows_read > 0 "
+        "and delivery not in (select cast(unnest($2) as varchar))",
+        [feed, list(days)],
     ).fetchall()
-    first: dict[tuple[str, date | None], str] = {}
-    for digest, day, delivery in loaded:
-        first.setdefault((digest, day if by_day else None), delivery)
-    repeats: dict[str, str] = {}
-    for delivery, digest in content.items():
-        original = first.setdefault((digest, days[delivery] if by_day else None), delivery)
-        if original != delivery:
-            repeats[delivery] = original
-    return repeats
+    same: dict[tuple[str, date | None], list[tuple[bool, date, str]]] = defaultdict(list)
+    for digest, day, delivery, is_read in [*loaded, *((digest, days[name], name, True) for name, digest in content.items())]:
+        same[digest, day if by_day else None].append((is_read, day, delivery))
+    return {name: min(names)[2] for names in same.values() for *_, name in names if name != min(names)[2]}
 
 
 def _is_snapshot(con: duckdb.DuckDBPyConnection, feed: str) -> bool:
@@ -651,6 +660,8 @@ def _write(
     columns = ", ".join(ident(name) for name in [*(column.name for column in contract.properties), *LINEAGE_COLUMNS])
     accepted = [d for d in profile["delivery"] if d not in refused and d not in repeats]
     days = dict(zip(profile["delivery"], profile["day"], strict=True))
+    # Loaded deliveries that repeat one of the new ones, now that it is known.
+    demoted = [delivery for delivery in repeats if delivery not in days]
     # Staging logs what moves only once it exists: its first build reads everything anyway.
     log_keys = table_exists(con, "staging", f"stg_{feed}")
     with tx(con):
@@ -659,7 +670,7 @@ def _write(
         con.execute(
             "create or replace temp table replaced as select delivery from ops.deliveries where feed = $1 "
             "and status = 'accepted' and delivery in (select cast(unnest($2) as varchar))",
-            [feed, [d for d in profile["delivery"] if d not in refused]],
+            [feed, [*(d for d in profile["delivery"] if d not in refused), *demoted]],
         )
         log = f"insert into ops.changes select distinct 'raw', {literal(feed)}, _key, cast(null as date), %s, null "
         # A snapshot feed shows its newest day only, and which one that is may change: the keys of both count as moved.
@@ -715,6 +726,12 @@ def _write(
             [run_id],
         )
         con.unregister("outcome")
+        for delivery in demoted:
+            con.execute(
+                "update ops.deliveries set status = 'repeated', reason = $2, rows_read = 0, rows_accepted = 0, "
+                "rows_quarantined = 0 where delivery = $1 and status = 'accepted'",
+                [delivery, f"same content as {repeats[delivery]}"],
+            )
         con.execute("drop table accepted")
         con.execute("drop table replaced")
         con.execute("delete from ops.loaded where feed = ?", [feed])
