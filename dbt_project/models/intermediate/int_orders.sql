@@ -33,7 +33,8 @@ sums as (
     sum(quantity) filter (where not coalesce(is_return, false) and not coalesce(is_gift_card, false)) as units,
     sum(cast(quantity * unit_price as decimal(18, 4)))
       filter (where not coalesce(is_return, false) and not coalesce(is_gift_card, false)) as gross_amount,
-    sum(discount_amount) filter (where not coalesce(is_return, false)) as discount_amount,
+    -- gift cards are not revenue, so what is taken off their price takes nothing off revenue
+    sum(discount_amount) filter (where not coalesce(is_return, false) and not coalesce(is_gift_card, false)) as discount_amount,
     sum(cast(quantity * unit_cost as decimal(18, 4)))
       filter (where not coalesce(is_return, false) and not coalesce(is_gift_card, false)) as cost_amount,
     -- a margin needs the cost of every line that earns something

@@ -27,7 +27,8 @@ with money_back as (
     true
   from {{ ref('stg_order_lines') }} l
   left join {{ ref('stg_orders') }} h on l.order_id = h.order_id
-  where l.is_return and l._exclusion is null and {{ changed_filter('l.order_id') }}
+  -- a gift card was no revenue when it was sold, and takes none away when it comes back
+  where l.is_return and not coalesce(l.is_gift_card, false) and l._exclusion is null and {{ changed_filter('l.order_id') }}
   group by l.order_id, coalesce(l.line_day, h.order_day)
 )
 

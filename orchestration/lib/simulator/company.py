@@ -31,6 +31,8 @@ class Person(NamedTuple):
     created_at: datetime
     is_test: bool
     updated_at: datetime
+    # Nobody is merged away in the demo company.
+    merged_into_id: str | None = None
 
 
 class Subscription(NamedTuple):
@@ -96,6 +98,11 @@ class OrderLine(NamedTuple):
     is_return: bool
     is_gift_card: bool
     updated_at: datetime
+    # What stands in for a header; the demo company's shop always exports one.
+    ordered_at: datetime | None = None
+    person_id: str | None = None
+    currency: str | None = None
+    country: str | None = None
 
 
 class Refund(NamedTuple):

@@ -1,18 +1,20 @@
-"""The marts of the demo company, counted by plain bookkeeping over its own rows.
+"""The marts, counted by plain bookkeeping over rows: those of the demo company, or any other company's (`Books`).
 
 Here belongs: one function per mart that states the definition in Python. Nothing here reads an export or runs SQL, so
 that the pipeline and this module can only agree by both being right. Not here: anything random, any file format.
 
-What is known on a day is what had been delivered by then, each row in the newest version delivered by then.
-Where the specification leaves a choice, the function's docstring says which one was made.
+What is known on a day is what had been delivered by then, each row in the newest version delivered by then; rows about
+later days are known and count nowhere yet. Where the specification leaves a choice, the function's docstring says which
+one was made.
 """
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 
@@ -26,18 +28,8 @@ from orchestration.lib.simulator.company import (
     Order,
     OrderLine,
     Spoiled,
-    Subscription,
 )
 
-INACTIVE_DAYS = 180
-GRACE_DAYS = 7
-FCR_WINDOW = timedelta(hours=7 * 24)
-CART_TIMEOUT = timedelta(hours=24)
-CART_RECOVERY = timedelta(days=7)
-LATE_DAYS = 3
-MARGIN_SHARE = 1.0
-MAX_LIFESPAN = 5.0
-MIN_HISTORY_DAYS = 365
 YEAR = 365
 PERIODS = ("day", "trailing_30d", "month")
 UNKNOWN = "unknown"
@@ -59,14 +51,31 @@ MART_KEYS: dict[str, tuple[str, ...]] = {
 Rows = Iterable[dict[str, Any]]
 
 
+@dataclass(frozen=True)
+class Definitions:
+    """The configurable values of the definitions, under the names they have in cx.toml, with their defaults."""
+
+    reporting_currency: str = "EUR"
+    churn_inactive_days: int = 180
+    contract_grace_days: int = 7
+    reopen_window_days: int = 7
+    fcr_window_days: int = 7
+    cart_timeout_hours: int = 24
+    cart_recovery_days: int = 7
+    late_allowance_days: int = 3
+    margin_share: float = 1.0
+    max_lifespan_years: float = 5.0
+    min_history_days: int = 365
+
+
 @dataclass
 class _Sale:
-    """A counted order with its lines and refunds; amounts in cents."""
+    """A counted order with its lines; amounts in cents. `day` is None where nothing says when it was placed."""
 
     order: Order
-    day: date
+    person: str | None
+    day: date | None
     lines: list[OrderLine]
-    refunds: list[tuple[date, int]]
 
     @property
     def goods(self) -> list[OrderLine]:
@@ -85,48 +94,100 @@ class _Sale:
 
     @property
     def discount(self) -> int:
-        """Discounts on the lines and on the whole order."""
-        return sum(line.discount_amount for line in self.lines) + self.order.discount_amount
+        """Discounts on what is revenue, and on the whole order; a header without lines discounts nothing yet."""
+        of_order = self.order.discount_amount if self.is_purchase else 0
+        return sum(line.discount_amount for line in self.goods) + of_order
 
     @property
-    def cost(self) -> int:
-        """Cost of the goods sold, less the cost of goods that came back as return lines."""
-        return sum(line.quantity * (line.unit_cost or 0) for line in self.lines if not line.is_gift_card)
-
-    @property
-    def money_back(self) -> list[tuple[date, int]]:
-        """Refunds on their days, and return lines on the day of the order that holds them."""
-        returned = sum(-line.quantity * line.unit_price for line in self.lines if line.is_return)
-        return [*self.refunds, *([(self.day, returned)] if returned else [])]
+    def cost(self) -> int | None:
+        """Cost of the goods sold; None where that of one line is not known."""
+        return _total(line.quantity * line.unit_cost if line.unit_cost is not None else None for line in self.goods)
 
 
-class _Books:
-    """What is known at the end of day `through`."""
+@dataclass
+class _MoneyBack:
+    """A refund, or the goods that one order's return lines took back on a day; amounts in cents."""
 
-    def __init__(self, company: Company, through: date) -> None:
-        self.through, self.zone = through, company.clock.zone
-        last = (through - company.start).days
-        self.rows = {feed: _latest(feed, company.deliveries[feed][: last + 1]) for feed in FEEDS}
+    person: str | None
+    day: date
+    dimensions: tuple[str, str, str]
+    amount: int
+    cost: int | None
+
+
+class Books:
+    """What is known at the end of day `through`.
+
+    Args:
+        rows: by feed the surviving rows (one version a key), as the classes of `company` name their fields.
+        zone: the business time zone.
+        through: the last complete day.
+        definitions: configurable values.
+    """
+
+    def __init__(
+        self, rows: Mapping[str, list[Any]], zone: ZoneInfo, through: date, definitions: Definitions | None = None
+    ) -> None:
+        self.rows: Mapping[str, list[Any]] = {feed: [] for feed in FEEDS} | dict(rows)
+        self.zone, self.through, self.definitions = zone, through, definitions or Definitions()
         self.end = datetime.combine(through + ONE_DAY, time(), self.zone).astimezone(UTC)
+        self._merged = {person.person_id: person.merged_into_id for person in self.rows["persons"] if person.merged_into_id}
         self.sales = self._sales()
-        self.data_from = min((sale.day for sale in self.sales if sale.is_purchase), default=None)
+        self.money_back = self._money_back()
 
     def day(self, instant: datetime) -> date:
         """The business day of an instant."""
         return instant.astimezone(self.zone).date()
 
+    def survivor(self, person: str | None) -> str | None:
+        """Who a person is after all merges. In a circle of merges the smallest id survives."""
+        path: list[str] = []
+        while person in self._merged and person not in path:
+            path.append(person)
+            person = self._merged[person]
+        return min(path[path.index(person) :]) if person in path else person
+
     def _sales(self) -> list[_Sale]:
+        """Orders that count: those with a header that is no test and not cancelled, and those of lines only.
+
+        Without a header the lines say when (the earliest), and the first line that knows who, where and in what currency.
+        """
         lines: dict[str, list[OrderLine]] = defaultdict(list)
-        for line in self.rows["order_lines"]:
+        for line in sorted(self.rows["order_lines"], key=lambda line: line.line_id):
             lines[line.order_id].append(line)
-        refunds: dict[str, list[tuple[date, int]]] = defaultdict(list)
+        headers = {order.order_id: order for order in self.rows["orders"]}
+        sales = []
+        for order_id in sorted(headers.keys() | lines.keys()):
+            order = headers.get(order_id) or _header_of(order_id, lines[order_id])
+            if not order.is_test and order.status != "cancelled":
+                day = self.day(order.ordered_at) if order.ordered_at else None
+                sales.append(_Sale(order, self.survivor(order.person_id), day, lines[order_id]))
+        return sales
+
+    def _money_back(self) -> list[_MoneyBack]:
+        """Refunds and return lines of orders that count, and refunds of orders that nobody delivered.
+
+        A refund lands on its own day, a return line on its own day where it has one, else on that of its order.
+        """
+        counted = {sale.order.order_id: sale for sale in self.sales}
+        excluded = {order.order_id for order in self.rows["orders"]} - counted.keys()
+        found = []
         for refund in self.rows["refunds"]:
-            refunds[refund.order_id].append((self.day(refund.refunded_at), refund.amount))
-        return [
-            _Sale(order, self.day(order.ordered_at), lines[order.order_id], refunds[order.order_id])
-            for order in self.rows["orders"]
-            if not order.is_test and order.status != "cancelled"
-        ]
+            if refund.order_id not in excluded:
+                sale = counted.get(refund.order_id)
+                dimensions = _dimensions(sale.order) if sale else (UNKNOWN, UNKNOWN, self.definitions.reporting_currency)
+                found.append(
+                    _MoneyBack(sale.person if sale else None, self.day(refund.refunded_at), dimensions, refund.amount, 0)
+                )
+        for sale in self.sales:
+            for line in sale.lines:
+                if line.is_return and not line.is_gift_card:
+                    day = self.day(line.ordered_at) if line.ordered_at else sale.day
+                    cost = None if line.unit_cost is None else line.quantity * line.unit_cost
+                    back = -line.quantity * line.unit_price
+                    if day is not None:
+                        found.append(_MoneyBack(sale.person, day, _dimensions(sale.order), back, cost))
+        return found
 
     def days_from(self, first: date | None) -> Iterator[date]:
         """Every day from `first` to `through`."""
@@ -136,47 +197,70 @@ class _Books:
 
     def finality(self, day: date, maturity: int) -> dict[str, Any]:
         """When a value of that day no longer changes."""
-        final_on = day + timedelta(days=maturity + LATE_DAYS)
+        final_on = day + timedelta(days=maturity + self.definitions.late_allowance_days)
         return {"is_final": final_on <= self.through, "final_on": final_on}
+
+    def marts(self, wanted: Iterable[str] = MART_KEYS) -> dict[str, pd.DataFrame]:
+        """The marts named, as of the end of day `through`."""
+        bases: list[_Basis] = []
+        if {"retention_daily", "churn_daily"} & set(wanted):
+            bases = [_inactivity(self), _contractual(self)]
+        count: dict[str, Callable[[], Rows]] = {
+            "sales_daily": lambda: _sales_daily(self),
+            "retention_daily": lambda: _retention_daily(self, bases),
+            "churn_daily": lambda: _churn_daily(self, bases),
+            "retention_cohorts": lambda: _retention_cohorts(self),
+            "clv_customer": lambda: _clv_customer(self),
+            "clv_daily": lambda: _clv_daily(self),
+            "contact_volume_daily": lambda: _contact_volume_daily(self),
+            "resolution_daily": lambda: _resolution_daily(self),
+            "fcr_daily": lambda: _fcr_daily(self),
+            "cart_abandonment_daily": lambda: _cart_abandonment_daily(self),
+        }
+        return {mart: _frame(mart, count[mart](), self.through) for mart in wanted}
 
 
 def truth(company: Company, through: date) -> dict[str, pd.DataFrame]:
-    """All marts as of the end of day `through`."""
-    books = _Books(company, through)
-    bases = _bases(books)
-    marts: dict[str, Rows] = {
-        "sales_daily": _sales_daily(books),
-        "retention_daily": _retention_daily(books, bases),
-        "churn_daily": _churn_daily(books, bases),
-        "retention_cohorts": _retention_cohorts(books),
-        "clv_customer": _clv_customer(books),
-        "clv_daily": _clv_daily(books),
-        "contact_volume_daily": _contact_volume_daily(books),
-        "resolution_daily": _resolution_daily(books),
-        "fcr_daily": _fcr_daily(books),
-        "cart_abandonment_daily": _cart_abandonment_daily(books),
-    }
-    return {mart: _frame(mart, rows) for mart, rows in marts.items()}
+    """All marts of the demo company as of the end of day `through`."""
+    last = (through - company.start).days
+    rows = {feed: _latest(feed, company.deliveries[feed][: last + 1]) for feed in FEEDS}
+    return Books(rows, company.clock.zone, through).marts()
+
+
+def _header_of(order_id: str, lines: list[OrderLine]) -> Order:
+    """What the lines of an order say where the shop exports no header."""
+
+    def first(name: str) -> Any:
+        return next((value for line in lines if (value := getattr(line, name)) is not None), None)
+
+    times = [line.ordered_at for line in lines if line.ordered_at]
+    return Order(
+        order_id, first("person_id"), "", None, min(times, default=None), "paid", first("currency") or UNKNOWN,
+        None, first("country"), 0, 0, 0, False, lines[0].updated_at,
+    )  # fmt: skip
+
+
+def _dimensions(order: Order) -> tuple[str, str, str]:
+    return order.country or UNKNOWN, order.sales_channel or UNKNOWN, order.currency
 
 
 # ---- sales ----------------------------------------------------------------------------------------------------------
 
 
-def _sales_daily(books: _Books) -> Rows:
+def _sales_daily(books: Books) -> Rows:
     """A row wherever a counted order was placed or money went back. `units` are those of the lines in `gross`."""
     parts: dict[tuple[Any, ...], dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for sale in books.sales:
-        order = sale.order
-        dimensions = (order.country or UNKNOWN, order.sales_channel or UNKNOWN, order.currency)
-        row = parts[(sale.day, *dimensions)]
-        row["orders"] += sale.is_purchase
-        row["units"] += sum(line.quantity for line in sale.goods)
-        row["gross"] += sale.gross
-        row["discount"] += sale.discount
-        row["tax"] += order.tax_amount
-        row["shipping"] += order.shipping_amount
-        for day, amount in sale.money_back:
-            parts[(day, *dimensions)]["refund"] += amount
+        if sale.day is not None:
+            row = parts[(sale.day, *_dimensions(sale.order))]
+            row["orders"] += sale.is_purchase
+            row["units"] += sum(line.quantity for line in sale.goods)
+            row["gross"] += sale.gross
+            row["discount"] += sale.discount
+            row["tax"] += sale.order.tax_amount if sale.is_purchase else 0
+            row["shipping"] += sale.order.shipping_amount if sale.is_purchase else 0
+    for back in books.money_back:
+        parts[(back.day, *back.dimensions)]["refund"] += back.amount
     for (day, country, channel, currency), row in parts.items():
         net = row["gross"] - row["discount"] - row["refund"]
         yield {
@@ -206,83 +290,77 @@ class _Basis:
 
     name: str
     maturity: int
-    first: date | None
     active: dict[date, set[str]]
-    first_active: dict[str, date]
-    plans: list[str]
     terms: dict[str, list[tuple[date, date, str]]]  # person: (start day, end day, plan), by start
 
     def plan(self, person: str, day: date) -> str:
-        """Plan of the term running at the end of that day, the latest started one; in a merged gap, the one before."""
+        """Plan of the term running at the end of that day, the latest started one; in a merged gap, the one before.
+
+        Of two that started on the same day, the one that ends later.
+        """
         started = [term for term in self.terms[person] if term[0] <= day]
         running = [term for term in started if day < term[1]]
         return (running or started)[-1][2]
 
 
-def _bases(books: _Books) -> list[_Basis]:
-    return [_inactivity(books), _contractual(books)]
-
-
-def _inactivity(books: _Books) -> _Basis:
-    """An order day makes a person active for 180 days."""
+def _inactivity(books: Books) -> _Basis:
+    """An order day makes a person active for N days."""
     active: dict[date, set[str]] = defaultdict(set)
-    first_active: dict[str, date] = {}
     for person, days in _order_days(books).items():
-        first_active[person] = days[0]
         for day, following in zip(days, [*days[1:], date.max], strict=True):
-            stop = min(day + timedelta(days=INACTIVE_DAYS), following, books.through + ONE_DAY)
+            stop = min(day + timedelta(days=books.definitions.churn_inactive_days), following, books.through + ONE_DAY)
             while day < stop:
                 active[day].add(person)
                 day += ONE_DAY
-    return _Basis("inactivity", 0, min(first_active.values(), default=None), active, first_active, [], {})
+    return _Basis("inactivity", 0, active, {})
 
 
-def _contractual(books: _Books) -> _Basis:
-    """Terms, merged over gaps of up to 7 days; a person in a merged gap keeps the plan of the last term started."""
-    by_person: dict[str, list[Subscription]] = defaultdict(list)
-    for term in books.rows["subscriptions"]:
-        by_person[term.person_id].append(term)
+def _contractual(books: Books) -> _Basis:
+    """Terms, merged over gaps of up to the grace; a person in a merged gap keeps the plan of the last term started."""
+    grace = books.definitions.contract_grace_days
+    terms: dict[str, list[tuple[date, date, str]]] = defaultdict(list)
+    for term in sorted(books.rows["subscriptions"], key=lambda term: term.subscription_id):
+        start, end = books.day(term.started_at), books.day(term.ended_at) if term.ended_at else date.max
+        person = books.survivor(term.person_id)
+        if start < end and person is not None:
+            terms[person].append((start, end, term.plan or UNKNOWN))
     active: dict[date, set[str]] = defaultdict(set)
-    first_active: dict[str, date] = {}
-    terms: dict[str, list[tuple[date, date, str]]] = {}
-    for person, held in by_person.items():
-        held.sort(key=lambda term: term.started_at)
-        terms[person] = [
-            (books.day(term.started_at), books.day(term.ended_at) if term.ended_at else date.max, term.plan) for term in held
-        ]
+    for person, held in terms.items():
+        held.sort(key=lambda term: term[:2])
         spans: list[tuple[date, date]] = []
-        for start, end, _ in terms[person]:
-            if end <= start:
-                continue
-            if spans and (start - spans[-1][1]).days <= GRACE_DAYS:
+        for start, end, _ in held:
+            if spans and (start - spans[-1][1]).days <= grace:
                 spans[-1] = (spans[-1][0], max(spans[-1][1], end))
             else:
                 spans.append((start, end))
         for start, end in spans:
-            first_active.setdefault(person, start)
             day, stop = start, min(end, books.through + ONE_DAY)
             while day < stop:
                 active[day].add(person)
                 day += ONE_DAY
-    plans = sorted({term.plan for term in books.rows["subscriptions"]})
-    first = min(first_active.values(), default=None)
-    return _Basis("contractual", GRACE_DAYS, first, active, first_active, plans, terms)
+    return _Basis("contractual", grace, active, terms)
 
 
-def _moves(books: _Books, bases: list[_Basis]) -> Iterator[tuple[dict[str, Any], _Basis, date, dict[str, list[str]]]]:
+def _moves(books: Books, bases: list[_Basis]) -> Iterator[tuple[dict[str, Any], _Basis, date, dict[str, list[str]]]]:
     """Per day, basis, period and plan: who was active at the start, who stayed, left and came back.
 
-    A row for every day since the basis's first active day, and for every plan seen so far, zeros included. Who came
-    back counts under the plan held at the end of the day: at the start there was none.
+    A row for every day since somebody was first active, and for every plan since somebody first held it, zeros included.
+    Who came back counts under the plan held at the end of the day: at the start there was none.
     """
     for basis in bases:
-        for day in books.days_from(basis.first):
+        first_active: dict[str, date] = {}
+        plans: set[str] = set()
+        for day in books.days_from(min(basis.active, default=None)):
             starts = {
                 "day": day - ONE_DAY,
                 "trailing_30d": day - timedelta(days=30),
                 "month": day.replace(day=1) - ONE_DAY,
             }
             now = basis.active.get(day, set())
+            for person in now:
+                first_active.setdefault(person, day)
+            if basis.terms:
+                plans |= {basis.plan(person, day) for person in now}
             for period in PERIODS:
                 start = starts[period]
                 before = basis.active.get(start, set())
@@ -290,9 +368,9 @@ def _moves(books: _Books, bases: list[_Basis]) -> Iterator[tuple[dict[str, Any],
                     "start": sorted(before),
                     "retained": sorted(before & now),
                     "lost": sorted(before - now),
-                    "reactivated": sorted(person for person in now - before if basis.first_active[person] <= start),
+                    "reactivated": sorted(person for person in now - before if first_active[person] <= start),
                 }
-                for plan in ("all", *basis.plans):
+                for plan in ("all", *sorted(plans)):
                     key = {"metric_date": day, "basis": basis.name, "period": period, "plan": plan}
                     if plan == "all":
                         yield key, basis, day, groups
@@ -304,7 +382,7 @@ def _moves(books: _Books, bases: list[_Basis]) -> Iterator[tuple[dict[str, Any],
                     yield key, basis, day, of_plan
 
 
-def _retention_daily(books: _Books, bases: list[_Basis]) -> Rows:
+def _retention_daily(books: Books, bases: list[_Basis]) -> Rows:
     for key, basis, day, groups in _moves(books, bases):
         base, retained = len(groups["start"]), len(groups["retained"])
         yield {
@@ -316,7 +394,7 @@ def _retention_daily(books: _Books, bases: list[_Basis]) -> Rows:
         }
 
 
-def _churn_daily(books: _Books, bases: list[_Basis]) -> Rows:
+def _churn_daily(books: Books, bases: list[_Basis]) -> Rows:
     for key, basis, day, groups in _moves(books, bases):
         base, lost = len(groups["start"]), len(groups["lost"])
         yield {
@@ -329,7 +407,7 @@ def _churn_daily(books: _Books, bases: list[_Basis]) -> Rows:
         }
 
 
-def _retention_cohorts(books: _Books) -> Rows:
+def _retention_cohorts(books: Books) -> Rows:
     """A cell is final once the last day of its calendar month is."""
     months = {person: {day.replace(day=1) for day in days} for person, days in _order_days(books).items()}
     cohorts: dict[date, list[str]] = defaultdict(list)
@@ -353,95 +431,94 @@ def _retention_cohorts(books: _Books) -> Rows:
 # ---- customer value -------------------------------------------------------------------------------------------------
 
 
-def _clv_customer(books: _Books) -> Rows:
+def _clv_customer(books: Books) -> Rows:
     """One row per known person with an order.
 
-    `margin_amount` is net revenue less the cost of goods (return lines give theirs back), whatever the margin share;
-    `clv_historic` is net revenue. `clv_simple` is the company's formula on the person's own trailing year, so
-    net revenue of the year times the company's lifespan in years.
+    `margin_amount` is net revenue less the cost of goods (return lines give theirs back), whatever the margin share, and
+    missing where one cost is not known; `clv_historic` is net revenue. `clv_simple` is the company's formula on the
+    person's own trailing year, so net revenue of the year times the company's lifespan in years.
     """
-    by_person: dict[str, list[_Sale]] = defaultdict(list)
-    for sale in books.sales:
-        if sale.order.person_id:
-            by_person[sale.order.person_id].append(sale)
     lifespan = next((row["_lifespan"] for row in _clv_days(books, [books.through])), None)
     year_ago = books.through - timedelta(days=YEAR)
-    for person, sales in by_person.items():
-        purchases = [sale for sale in sales if sale.is_purchase]
-        if not purchases:
-            continue
+    sales_of: dict[str | None, list[_Sale]] = defaultdict(list)
+    for sale in _counted(books):
+        sales_of[sale.person].append(sale)
+    back_of: dict[str | None, list[_MoneyBack]] = defaultdict(list)
+    for entry in books.money_back:
+        if entry.day <= books.through:
+            back_of[entry.person].append(entry)
+    for person, days in _order_days(books).items():
+        sales, back = sales_of[person], back_of[person]
         gross, discount = sum(sale.gross for sale in sales), sum(sale.discount for sale in sales)
-        back = [entry for sale in sales for entry in sale.money_back]
-        refund = sum(amount for _, amount in back)
+        refund = sum(entry.amount for entry in back)
         net = gross - discount - refund
-        recent = [sale for sale in purchases if sale.day > year_ago]
-        recent_net = sum(sale.gross - sale.discount for sale in sales if sale.day > year_ago)
-        recent_net -= sum(amount for day, amount in back if day > year_ago)
+        cost = _total([*(sale.cost for sale in sales), *(entry.cost for entry in back)])
+        recent = [sale for sale in sales if sale.day and sale.day > year_ago]
+        recent_net = sum(sale.gross - sale.discount for sale in recent)
+        recent_net -= sum(entry.amount for entry in back if max(entry.day, days[0]) > year_ago)
         yield {
             "person_id": person,
             "as_of_date": books.through,
-            "first_order_date": min(sale.day for sale in purchases),
-            "last_order_date": max(sale.day for sale in purchases),
-            "orders": len(purchases),
+            "first_order_date": days[0],
+            "last_order_date": days[-1],
+            "orders": len(sales),
             "gross_amount": gross / 100,
             "discount_amount": discount / 100,
             "refund_amount": refund / 100,
             "net_amount": net / 100,
-            "margin_amount": (net - sum(sale.cost for sale in sales)) / 100,
+            "margin_amount": None if cost is None else (net - cost) / 100,
             "clv_historic": net / 100,
-            "clv_simple": None if lifespan is None or not recent else recent_net / 100 * lifespan * MARGIN_SHARE,
+            "orders_trailing_365d": len(recent),
+            "net_amount_trailing_365d": recent_net / 100,
+            "clv_simple": None
+            if lifespan is None or not recent
+            else recent_net / 100 * lifespan * books.definitions.margin_share,
         }
 
 
-def _clv_daily(books: _Books) -> Rows:
+def _clv_daily(books: Books) -> Rows:
     """A row for every day since the first order of a known person."""
     for row in _clv_days(books, list(books.days_from(_first_known_order(books)))):
         yield {name: value for name, value in row.items() if not name.startswith("_")}
 
 
-def _clv_days(books: _Books, wanted: list[date]) -> Rows:
-    """History counts from the first order of anybody; net revenue of a year holds the refunds paid in that year."""
-    orders: list[date] = []
+def _clv_days(books: Books, wanted: list[date]) -> Rows:
+    """History counts from the first order of a known person; net revenue of a year holds the refunds paid in that year.
+
+    Money that went back to people before their first order (goods brought back, bought before the exports begin) counts
+    from that order on: before it they are not of the base.
+    """
+    values = books.definitions
+    person_days = _order_days(books)
     money: dict[date, int] = defaultdict(int)
-    for sale in books.sales:
-        if sale.order.person_id:
-            orders += [sale.day] if sale.is_purchase else []
+    for sale in _counted(books):
+        if sale.person:
             money[sale.day] += sale.gross - sale.discount
-            for day, amount in sale.money_back:
-                money[day] -= amount
-    orders.sort()
+    for back in books.money_back:
+        if back.person in person_days and back.day <= books.through:
+            money[max(back.day, person_days[back.person][0])] -= back.amount
+    orders = sorted(sale.day for sale in _counted(books) if sale.person)
     money_days = sorted(money)
     running = [0]
     for day in money_days:
         running.append(running[-1] + money[day])
-    person_days = _order_days(books)
     firsts = sorted(days[0] for days in person_days.values())
-    # A purchase day counts in the year that follows it, until the person's next one takes over.
-    joins: dict[date, int] = defaultdict(int)
-    for days in person_days.values():
-        for day, following in zip(days, [*days[1:], date.max], strict=True):
-            joins[day] += 1
-            joins[min(day + timedelta(days=YEAR), following)] -= 1
     active = _inactivity(books).active
-    purchasers, changes = 0, sorted(joins)
-    position = 0
     for day in wanted:
-        while position < len(changes) and changes[position] <= day:
-            purchasers += joins[changes[position]]
-            position += 1
         year_ago = day - timedelta(days=YEAR)
         to_date = bisect_right(firsts, day)
         orders_to_date = bisect_right(orders, day)
         orders_year = orders_to_date - bisect_right(orders, year_ago)
         net_to_date = running[bisect_right(money_days, day)]
         net_year = net_to_date - running[bisect_right(money_days, year_ago)]
+        purchasers = sum(bisect_right(days, day) > bisect_right(days, year_ago) for days in person_days.values())
         then, now = active.get(year_ago, set()), active.get(day, set())
         lost = len(then - now)
-        has_history = books.data_from is not None and books.data_from + timedelta(days=MIN_HISTORY_DAYS) <= day
-        lifespan = min(len(then) / lost, MAX_LIFESPAN) if lost else MAX_LIFESPAN
+        has_history = bool(firsts) and firsts[0] + timedelta(days=values.min_history_days) <= day
+        lifespan = min(len(then) / lost, values.max_lifespan_years) if lost else values.max_lifespan_years
         simple = None
-        if has_history and orders_year and purchasers and net_year and then:
-            simple = net_year / 100 / orders_year * (orders_year / purchasers) * lifespan * MARGIN_SHARE
+        if has_history and orders_year and then:
+            simple = net_year / 100 / orders_year * (orders_year / purchasers) * lifespan * values.margin_share
         yield {
             "metric_date": day,
             "customers_to_date": to_date,
@@ -462,15 +539,16 @@ def _clv_days(books: _Books, wanted: list[date]) -> Rows:
 # ---- contact centre -------------------------------------------------------------------------------------------------
 
 
-def _contacts(books: _Books) -> Iterator[Contact]:
-    """Inbound contacts: no transfer legs, no spam."""
+def _contacts(books: Books) -> Iterator[Contact]:
+    """Inbound contacts up to the last complete day: no transfer legs, no spam."""
     for contact in books.rows["contacts"]:
         is_leg = contact.root_contact_id is not None and contact.root_contact_id != contact.contact_id
-        if contact.direction == "inbound" and not contact.is_spam and not is_leg:
+        is_known = books.day(contact.started_at) <= books.through
+        if contact.direction == "inbound" and not contact.is_spam and not is_leg and is_known:
             yield contact
 
 
-def _contact_volume_daily(books: _Books) -> Rows:
+def _contact_volume_daily(books: Books) -> Rows:
     """A row wherever there was a contact."""
     parts: dict[tuple[Any, ...], dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for contact in _contacts(books):
@@ -493,62 +571,73 @@ def _contact_volume_daily(books: _Books) -> Rows:
         }
 
 
-def _resolution_daily(books: _Books) -> Rows:
+def _resolution_daily(books: Books) -> Rows:
+    """A case nobody delivered a row of is known by its events; without a time at which it was raised it counts nowhere."""
     events: dict[str, list[CaseEvent]] = defaultdict(list)
-    for event in books.rows["case_events"]:
+    for event in sorted(books.rows["case_events"], key=lambda event: event.occurred_at):
         events[event.case_id].append(event)
+    cases: dict[str, Case | None] = {case_id: None for case_id in events}
+    cases |= {case.case_id: case for case in books.rows["cases"]}
     parts: dict[tuple[Any, ...], list[float]] = defaultdict(lambda: [0, 0.0, 0])
-    for case in books.rows["cases"]:
-        history = sorted(events[case.case_id], key=lambda event: event.occurred_at)
+    for case_id, case in cases.items():
+        history = events[case_id]
+        opened = [event.occurred_at for event in history if event.event == "opened"]
+        raised_at = case.opened_at if case else min(opened, default=None)
         resolved_at = _resolved_at(case, history)
-        if case.is_spam or resolved_at is None:
+        if (case and case.is_spam) or raised_at is None or resolved_at is None or resolved_at < raised_at:
             continue
-        row = parts[(books.day(resolved_at), case.channel, case.topic or UNKNOWN, case.queue or UNKNOWN)]
+        dimensions = (case.channel or UNKNOWN, case.topic or UNKNOWN, case.queue or UNKNOWN) if case else (UNKNOWN,) * 3
+        row = parts[(books.day(resolved_at), *dimensions)]
         row[0] += 1
-        row[1] += (resolved_at - case.opened_at).total_seconds()
+        row[1] += (resolved_at - raised_at).total_seconds()
         row[2] += _is_one_touch(case, history)
-    for (day, channel, topic, queue), (cases, seconds, one_touch) in parts.items():
+    for (day, channel, topic, queue), (count, seconds, one_touch) in parts.items():
         yield {
             "metric_date": day,
             "channel": channel,
             "topic": topic,
             "queue": queue,
-            "cases_resolved": int(cases),
+            "cases_resolved": int(count),
             "resolution_minutes": seconds / 60,
             "one_touch_cases": int(one_touch),
-            "average_resolution_minutes": _ratio(seconds / 60, cases),
-            "one_touch_rate": _ratio(one_touch, cases),
-            **books.finality(day, 7),
+            "average_resolution_minutes": _ratio(seconds / 60, count),
+            "one_touch_rate": _ratio(one_touch, count),
+            **books.finality(day, books.definitions.reopen_window_days),
         }
 
 
-def _resolved_at(case: Case, history: list[CaseEvent]) -> datetime | None:
-    if case.resolved_at:
+def _resolved_at(case: Case | None, history: list[CaseEvent]) -> datetime | None:
+    """The source's own word first, then the last resolution, then a closing without one; each unless a reopening undid it.
+
+    At the very instant of a reopening the source's word stands, an event does not.
+    """
+    times = {name: [event.occurred_at for event in history if event.event == name] for name in ("resolved", "reopened", "closed")}
+    reopened = max(times["reopened"], default=None)
+    if case and case.resolved_at and (reopened is None or case.resolved_at >= reopened):
         return case.resolved_at
-    resolved = None
-    for event in history:
-        if event.event == "resolved":
-            resolved = event.occurred_at
-        elif event.event == "reopened":
-            resolved = None
-    closed = [event.occurred_at for event in history if event.event == "closed"]
-    return resolved or case.closed_at or (closed[-1] if closed else None)
+    closed = case.closed_at if case and case.closed_at else max(times["closed"], default=None)
+    for at in (max(times["resolved"], default=None), closed):
+        if at is not None and (reopened is None or at > reopened):
+            return at
+    return None
 
 
-def _is_one_touch(case: Case, history: list[CaseEvent]) -> bool:
+def _is_one_touch(case: Case | None, history: list[CaseEvent]) -> bool:
     counts: dict[str, int] = defaultdict(int)
     for event in history:
         counts[event.event] += 1
-    reassigned = case.reassignment_count if case.reassignment_count is not None else max(counts["assigned"] - 1, 0)
-    reopened = case.reopen_count if case.reopen_count is not None else counts["reopened"]
-    return reassigned == 0 and reopened == 0
+    reassigned = case.reassignment_count if case else None
+    reopened = case.reopen_count if case else None
+    reassigned = max(counts["assigned"] - 1, 0) if reassigned is None else reassigned
+    return reassigned == 0 and (counts["reopened"] if reopened is None else reopened) == 0
 
 
-def _fcr_daily(books: _Books) -> Rows:
+def _fcr_daily(books: Books) -> Rows:
     """A row wherever there was an eligible contact; contacts count on their own day, issues on their first."""
+    window = timedelta(days=books.definitions.fcr_window_days)
     reopened: dict[str, list[datetime]] = defaultdict(list)
     for event in books.rows["case_events"]:
-        if event.event == "reopened":
+        if event.event == "reopened" and books.day(event.occurred_at) <= books.through:
             reopened[event.case_id].append(event.occurred_at)
     parts: dict[tuple[Any, ...], dict[str, int]] = defaultdict(lambda: defaultdict(int))
     chains: dict[tuple[str, str], list[Contact]] = defaultdict(list)
@@ -557,14 +646,15 @@ def _fcr_daily(books: _Books) -> Rows:
             topic = contact.topic or UNKNOWN
             row = parts[(books.day(contact.started_at), contact.channel, topic)]
             row["eligible"] += 1
-            if contact.person_id:
+            person = books.survivor(contact.person_id)
+            if person:
                 row["known"] += 1
-                chains[(contact.person_id, topic)].append(contact)
+                chains[(person, topic)].append(contact)
     for (_, topic), chain in chains.items():
-        chain.sort(key=lambda contact: contact.started_at)
+        chain.sort(key=lambda contact: (contact.started_at, contact.contact_id))
         for n, contact in enumerate(chain):
-            start, window_end = contact.started_at, contact.started_at + FCR_WINDOW
-            if n > 0 and start - chain[n - 1].started_at <= FCR_WINDOW:
+            start, window_end = contact.started_at, contact.started_at + window
+            if n > 0 and start - chain[n - 1].started_at <= window:
                 continue
             followed = n + 1 < len(chain) and chain[n + 1].started_at <= window_end
             undone = any(start <= at <= window_end for at in reopened.get(contact.case_id or "", []))
@@ -581,15 +671,20 @@ def _fcr_daily(books: _Books) -> Rows:
             "issues": row["issues"],
             "resolved_first_contact": row["resolved"],
             "fcr_rate": _ratio(row["resolved"], row["issues"]),
-            **books.finality(day, 7),
+            **books.finality(day, books.definitions.fcr_window_days),
         }
 
 
 # ---- carts ----------------------------------------------------------------------------------------------------------
 
 
-def _cart_abandonment_daily(books: _Books) -> Rows:
-    """A row wherever a cart had its last event, also where all of these were emptied."""
+def _cart_abandonment_daily(books: Books) -> Rows:
+    """A row wherever a cart had its last event, also where all of these were emptied.
+
+    An order within the timeout comes first: shops empty a cart once it is ordered.
+    """
+    timeout = timedelta(hours=books.definitions.cart_timeout_hours)
+    recovery = timedelta(days=books.definitions.cart_recovery_days)
     ordered: dict[str, list[datetime]] = defaultdict(list)
     for sale in books.sales:
         if sale.order.cart_id:
@@ -599,46 +694,46 @@ def _cart_abandonment_daily(books: _Books) -> Rows:
         carts[event.cart_id].append(event)
     parts: dict[tuple[date, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for cart_id, history in carts.items():
-        history.sort(key=lambda event: event.occurred_at)
+        history.sort(key=lambda event: (event.occurred_at, event.event_id))
         last = history[-1].occurred_at
         named = [event.device for event in history if event.device]
         row = parts[(books.day(last), named[-1] if named else UNKNOWN)]
-        if _items(history) <= 0:
+        waits = [at - last for at in ordered.get(cart_id, [])]
+        is_converted = any(wait <= timeout for wait in waits)
+        if not is_converted and _items(history) <= 0:
             row["emptied"] += 1
             continue
         row["carts"] += 1
         has_checkout = any(event.event == "checkout" for event in history)
         row["checkout_carts"] += has_checkout
-        waits = [at - last for at in ordered.get(cart_id, [])]
-        if any(wait <= CART_TIMEOUT for wait in waits):
+        if is_converted:
             row["converted"] += 1
-        elif last + CART_TIMEOUT > books.end:
+        elif last + timeout > books.end:
             row["open"] += 1
         else:
             row["abandoned"] += 1
-            row["recovered"] += any(CART_TIMEOUT < wait <= CART_RECOVERY for wait in waits)
+            row["recovered"] += any(timeout < wait <= recovery for wait in waits)
             row["checkout_abandoned"] += has_checkout
+    timeout_days = -(-books.definitions.cart_timeout_hours // 24)
     for (day, device), row in parts.items():
         yield {
             "metric_date": day,
             "device": device,
-            **{name: row[name] for name in COLUMNS["cart_abandonment_daily"].split()[:-1]},
+            **{name: row[name] for name in COLUMNS["cart_abandonment_daily"].split()[:-3]},
             "abandonment_rate": _ratio(row["abandoned"], row["abandoned"] + row["converted"]),
-            **books.finality(day, 1),
+            **books.finality(day, timeout_days),
+            **{f"recovered_{name}": value for name, value in books.finality(day, recovery.days).items()},
         }
 
 
 def _items(history: list[Any]) -> int:
-    """Units in the cart after its last event."""
+    """Units in the cart after its last event; emptying takes out what came at the same instant, too."""
+    emptied = [event.occurred_at for event in history if event.event == "empty"]
     units = 0
     for event in history:
-        quantity = 1 if event.quantity is None else event.quantity
-        if event.event == "add":
-            units += quantity
-        elif event.event == "remove":
-            units -= quantity
-        elif event.event == "empty":
-            units = 0
+        if not emptied or event.occurred_at > emptied[-1]:
+            quantity = 1 if event.quantity is None else event.quantity
+            units += {"add": quantity, "remove": -quantity}.get(event.event, 0)
     return units
 
 
@@ -655,17 +750,28 @@ def _latest(feed: str, files: list[list[Any]]) -> list[Any]:
     return list(known.values())
 
 
-def _order_days(books: _Books) -> dict[str, list[date]]:
+def _counted(books: Books) -> list[_Sale]:
+    """Purchases up to the last complete day."""
+    return [sale for sale in books.sales if sale.is_purchase and sale.day and sale.day <= books.through]
+
+
+def _order_days(books: Books) -> dict[str, list[date]]:
     """The days on which each known person ordered, in order."""
     days: dict[str, set[date]] = defaultdict(set)
-    for sale in books.sales:
-        if sale.order.person_id and sale.is_purchase:
-            days[sale.order.person_id].add(sale.day)
+    for sale in _counted(books):
+        if sale.person:
+            days[sale.person].add(sale.day)
     return {person: sorted(days[person]) for person in sorted(days)}
 
 
-def _first_known_order(books: _Books) -> date | None:
+def _first_known_order(books: Books) -> date | None:
     return min((days[0] for days in _order_days(books).values()), default=None)
+
+
+def _total(parts: Iterable[int | None]) -> int | None:
+    """The sum; None where one part is not known."""
+    known = list(parts)
+    return None if None in known else sum(known)
 
 
 def _next_month(month: date) -> date:
@@ -683,22 +789,23 @@ COLUMNS: dict[str, str] = {
     "churn_daily": "active_at_start lost reactivated churn_rate",
     "retention_cohorts": "customers active retention_rate",
     "clv_customer": "as_of_date first_order_date last_order_date orders gross_amount discount_amount refund_amount "
-    "net_amount margin_amount clv_historic clv_simple",
+    "net_amount margin_amount clv_historic orders_trailing_365d net_amount_trailing_365d clv_simple",
     "clv_daily": "customers_to_date orders_to_date net_amount_to_date clv_historic_mean orders_trailing_365d "
     "net_amount_trailing_365d purchasers_trailing_365d active_365d_ago lost_since_365d clv_simple",
     "contact_volume_daily": "inbound handled abandoned contained",
     "resolution_daily": "cases_resolved resolution_minutes one_touch_cases average_resolution_minutes one_touch_rate",
     "fcr_daily": "eligible_contacts known_person_contacts issues resolved_first_contact fcr_rate",
     "cart_abandonment_daily": "carts abandoned converted open recovered emptied checkout_carts checkout_abandoned "
-    "abandonment_rate",
+    "abandonment_rate recovered_is_final recovered_final_on",
 }
 RATIOS = ("_rate", "_mean", "average_order_value", "average_resolution_minutes", "clv_simple")
 
 
-def _frame(mart: str, rows: Rows) -> pd.DataFrame:
-    """The rows as a frame, by key; days are `datetime.date`, a missing ratio is NaN."""
+def _frame(mart: str, rows: Rows, through: date) -> pd.DataFrame:
+    """The rows up to the last complete day as a frame, by key; days are `datetime.date`, a missing ratio is NaN."""
     finality = [] if mart == "clv_customer" else ["is_final", "final_on"]
-    frame = pd.DataFrame(list(rows), columns=[*MART_KEYS[mart], *COLUMNS[mart].split(), *finality])
+    kept = [row for row in rows if row.get("metric_date", through) <= through]
+    frame = pd.DataFrame(kept, columns=[*MART_KEYS[mart], *COLUMNS[mart].split(), *finality])
     for name in frame.columns:
         if name.endswith(RATIOS):
             frame[name] = frame[name].astype("float64")
