@@ -41,8 +41,8 @@ THEMES: tuple[tuple[str, ...], ...] = (
     ("subscriptions", "orders", "order_lines", "persons"),
     tuple(feed for feed in load_contracts() if feed != "survey_responses"),
 )
-# One wrong value per feed that its contract must send to quarantine.
-_SPOILED = {
+# Wrong values per feed that its contract must send to quarantine.
+SPOILED = {
     "orders": (("ordered_at", "soon"), ("status", "sold"), ("currency", "USD"), ("order_id", "")),
     "order_lines": (("quantity", "some"), ("unit_price", ""), ("currency", "USD")),
     "refunds": (("amount", "-1.00"), ("refunded_at", ""), ("currency", "USD")),
@@ -488,7 +488,7 @@ def _deliveries(rng: Random, world: _World, snapshots: tuple[str, ...], days: li
 
 
 def _line(rng: Random, feed: str, values: Values) -> Line:
-    spoiled = rng.choice((*_SPOILED[feed], ("*", ""))) if rng.random() < 0.05 else None
+    spoiled = rng.choice((*SPOILED[feed], ("*", ""))) if rng.random() < 0.05 else None
     return Line(tuple(sorted(values.items())), spoiled)
 
 
@@ -520,7 +520,7 @@ def _again(rng: Random, put: Put, comes: date, before: list[tuple[date, Put]]) -
         if rng.random() < 0.5 or not content.lines:
             wrong = dataclasses.replace(content, broken=rng.choice(("empty", "header", "bytes")))
         else:
-            spoiled = rng.choice(_SPOILED[content.feed])
+            spoiled = rng.choice(SPOILED[content.feed])
             wrong = Content(content.feed, tuple(Line(content.lines[0].values, spoiled) for _ in range(2)) + content.lines)
         corrected = later + timedelta(days=rng.choice((1, 3, 30)))
         steps = [(later, dataclasses.replace(put, content=wrong, why="refused"))]
