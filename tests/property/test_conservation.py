@@ -38,7 +38,8 @@ def _values(rng: Random, feed: str, day: date) -> dict[str, Any]:
             return {"case_id": key, "opened_at": at, "is_spam": rng.random() < 0.2, "updated_at": stamp}
         case "contacts":
             return {"contact_id": key, "channel": "phone", "direction": "inbound", "started_at": at, "outcome": "handled",
-                    "root_contact_id": rng.choice((None, key, "T")), "is_spam": rng.random() < 0.1, "updated_at": stamp}  # fmt: skip
+                    "root_contact_id": rng.choice((None, key, "T")), "is_spam": rng.random() < 0.1,
+                    "updated_at": stamp}  # fmt: skip
         case "order_lines":
             return {"order_id": key, "line_id": str(rng.randrange(2)), "quantity": 1, "unit_price": 100, "updated_at": stamp}
         case "orders":
