@@ -41,8 +41,9 @@ THEMES: tuple[tuple[str, ...], ...] = (
     ("subscriptions", "orders", "order_lines", "persons"),
     tuple(feed for feed in load_contracts() if feed != "survey_responses"),
 )
-# One wrong value per feed that its contract must send to quarantine.
-_SPOILED = {
+EVENTS = ("opened", "replied", "assigned", "resolved", "resolved", "reopened", "reopened", "closed")
+# Wrong values per feed that its contract must send to quarantine.
+SPOILED = {
     "orders": (("ordered_at", "soon"), ("status", "sold"), ("currency", "USD"), ("order_id", "")),
     "order_lines": (("quantity", "some"), ("unit_price", ""), ("currency", "USD")),
     "refunds": (("amount", "-1.00"), ("refunded_at", ""), ("currency", "USD")),
@@ -382,13 +383,14 @@ class _World:
             return self.tell(
                 "case_events",
                 {"event_id": self.fresh("V"), "case_id": rng.choice(("K1", "K2", "K3", "K9")), "occurred_at": self.instant(day),
-                 "event": rng.choice(("opened", "replied", "assigned", "resolved", "resolved", "reopened", "reopened", "closed"))},
+                 "event": rng.choice(EVENTS)},
             )  # fmt: skip
         opened = self.instant(day)
         case: Values = {
             "case_id": rng.choice(("K1", "K2", "K3")), "person_id": self.person(), "opened_at": opened, "queue": None,
-            "channel": rng.choice((None, "phone")), "topic": rng.choice((None, "bill")), "is_spam": rng.choice((None, None, None, True)),
-            "resolved_at": rng.choice((None, opened, opened + timedelta(hours=30))), "reassignment_count": rng.choice((None, 0, 1)),
+            "channel": rng.choice((None, "phone")), "topic": rng.choice((None, "bill")),
+            "is_spam": rng.choice((None, None, None, True)), "reassignment_count": rng.choice((None, 0, 1)),
+            "resolved_at": rng.choice((None, opened, opened + timedelta(hours=30))),
             "closed_at": rng.choice((None, opened + timedelta(days=20))), "reopen_count": rng.choice((None, 0)),
         }  # fmt: skip
         return self.tell("cases", case)
@@ -408,7 +410,8 @@ class _World:
         person = known["person_id"] if known and rng.random() < 0.5 else rng.choice(self.persons)
         return self.tell(
             "subscriptions",
-            {"subscription_id": self.fresh("S"), "person_id": person, "plan": rng.choice(("basic", "plus", None)), "started_at": start,
+            {"subscription_id": self.fresh("S"), "person_id": person, "plan": rng.choice(("basic", "plus", None)),
+             "started_at": start,
              "ended_at": rng.choice((None, start + timedelta(days=rng.choice((0, 1, 10, 31)))))},
         )  # fmt: skip
 
@@ -425,8 +428,8 @@ class _World:
 # ---- its deliveries -------------------------------------------------------------------------------------------------
 
 
-def make_history(rng: Random) -> History:
-    """A history from a source of randomness; about six nights."""
+def make_history(rng: Random, nights: tuple[int, int] = (4, 7)) -> History:
+    """A history from a source of randomness, with about so many nights."""
     feeds = rng.choice(THEMES)
     snapshots = tuple(feed for feed in feeds if feed in SNAPSHOTS and rng.random() < 0.35)
     business: Values = {"timezone": rng.choice(ZONES)}
@@ -444,7 +447,7 @@ def make_history(rng: Random) -> History:
         snapshots,
         tuple(feed for feed in feeds if rng.random() < 0.1),
         tuple(business.items()),
-        tuple(_order_of_steps(rng, puts, days)),
+        tuple(_order_of_steps(rng, puts, days, nights)),
     )
 
 
@@ -488,7 +491,7 @@ def _deliveries(rng: Random, world: _World, snapshots: tuple[str, ...], days: li
 
 
 def _line(rng: Random, feed: str, values: Values) -> Line:
-    spoiled = rng.choice((*_SPOILED[feed], ("*", ""))) if rng.random() < 0.05 else None
+    spoiled = rng.choice((*SPOILED[feed], ("*", ""))) if rng.random() < 0.05 else None
     return Line(tuple(sorted(values.items())), spoiled)
 
 
@@ -520,7 +523,7 @@ def _again(rng: Random, put: Put, comes: date, before: list[tuple[date, Put]]) -
         if rng.random() < 0.5 or not content.lines:
             wrong = dataclasses.replace(content, broken=rng.choice(("empty", "header", "bytes")))
         else:
-            spoiled = rng.choice(_SPOILED[content.feed])
+            spoiled = rng.choice(SPOILED[content.feed])
             wrong = Content(content.feed, tuple(Line(content.lines[0].values, spoiled) for _ in range(2)) + content.lines)
         corrected = later + timedelta(days=rng.choice((1, 3, 30)))
         steps = [(later, dataclasses.replace(put, content=wrong, why="refused"))]
@@ -531,13 +534,13 @@ def _again(rng: Random, put: Put, comes: date, before: list[tuple[date, Put]]) -
     return []
 
 
-def _order_of_steps(rng: Random, puts: list[tuple[date, Put]], days: list[date]) -> list[Step]:
+def _order_of_steps(rng: Random, puts: list[tuple[date, Put]], days: list[date], count: tuple[int, int]) -> list[Step]:
     """Files come by day, in any order within it; nights run now and then, and see what has come."""
     by_day: dict[date, list[Step]] = defaultdict(list)
     for comes, put in puts:
         by_day[comes].append(put)
     last = max(*days, *by_day)
-    nights = sorted(rng.sample(sorted({*days, *by_day}), min(len({*days, *by_day}), rng.randint(4, 7))))
+    nights = sorted(rng.sample(sorted({*days, *by_day}), min(len({*days, *by_day}), rng.randint(*count))))
     if nights[-1] != last:
         nights.append(last)
     zone_changes = rng.choice(nights) if rng.random() < 0.15 else None

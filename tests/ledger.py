@@ -108,10 +108,11 @@ class Ledger:
         if feed in self.snapshots:
             return held
         by_day = load_contracts()[feed].delivery == "delta"
-        first: dict[Any, Put] = {}
+        first: dict[Any, str] = {}
         for put in sorted(held, key=lambda put: put.name not in self.refused):
-            first.setdefault((put.content.text(), put.day if by_day else None), put)
-        return [put for put in held if not put.content.lines or put in first.values()]
+            first.setdefault((put.content.text(), put.day if by_day else None), put.name)
+        originals = set(first.values())
+        return [put for put in held if not put.content.lines or put.name in originals]
 
     def rows(self) -> dict[str, list[Any]]:
         """The surviving rows of every feed, as the classes of the simulated company."""

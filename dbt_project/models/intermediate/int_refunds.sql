@@ -18,18 +18,20 @@ with money_back as (
   union all
 
   select
-    'return ' || l.order_id || ' ' || cast(coalesce(l.line_day, h.order_day) as varchar),
+    'return ' || l.order_id || ' ' || cast(coalesce(l.line_day, o.order_day) as varchar),
     l.order_id,
-    coalesce(l.line_day, h.order_day),
+    -- its own day, else that of its order, which other lines may know where no header does
+    coalesce(l.line_day, o.order_day),
     -sum(cast(l.quantity * l.unit_price as decimal(18, 4))),
     -- goods that come back bring their cost back
     case when count(*) = count(l.unit_cost) then sum(cast(l.quantity * l.unit_cost as decimal(18, 4))) end,
     true
   from {{ ref('stg_order_lines') }} l
-  left join {{ ref('stg_orders') }} h on l.order_id = h.order_id
+  join {{ ref('int_orders') }} o on l.order_id = o.order_id
   -- a gift card was no revenue when it was sold, and takes none away when it comes back
   where l.is_return and not coalesce(l.is_gift_card, false) and l._exclusion is null and {{ changed_filter('l.order_id') }}
-  group by l.order_id, coalesce(l.line_day, h.order_day)
+    and coalesce(l.line_day, o.order_day) is not null
+  group by l.order_id, coalesce(l.line_day, o.order_day)
 )
 
 -- an order that does not count has no refunds either; a refund of an order nobody delivered counts, without its customer
