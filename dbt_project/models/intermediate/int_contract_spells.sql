@@ -1,4 +1,4 @@
--- grain: one row per subscriber and unbroken stretch of cover ('all'), and per stretch of it under one plan
+-- grain: one row per subscriber and unbroken stretch of cover ('all'), and per stretch of it in which no term starts or ends, with its plan
 {{ config(
     unique_key='person_id',
     meta={
@@ -17,8 +17,7 @@ running as (
     -- running maximum: overlapping terms merge
     max(ended_day) over (
       partition by person_id order by started_day, ended_day, subscription_id rows between unbounded preceding and 1 preceding
-    ) as covered_until,
-    lead(started_day) over (partition by person_id order by started_day, ended_day, subscription_id) as next_start
+    ) as covered_until
   from terms
 ),
 
@@ -33,6 +32,22 @@ numbered as (
 merged as (
   select person_id, spell, min(started_day) as start_day, max(ended_day) as end_day
   from numbered group by person_id, spell
+),
+
+-- between two of these days nothing starts or ends
+bounds as (
+  select person_id, started_day as day from terms
+  union
+  select person_id, ended_day from terms
+),
+
+segments as (
+  select
+    m.person_id,
+    b.day as from_day,
+    coalesce(lead(b.day) over (partition by m.person_id, m.start_day order by b.day), m.end_day) as to_day
+  from merged m
+  join bounds b on m.person_id = b.person_id and b.day >= m.start_day and b.day < m.end_day
 )
 
 select person_id, 'contractual' as basis, 'all' as plan, start_day, end_day
@@ -40,8 +55,13 @@ from merged
 
 union all
 
--- the plan of a day is that of the term started latest
-select n.person_id, 'contractual', n.plan, n.started_day, least(coalesce(n.next_start, m.end_day), m.end_day)
-from numbered n
-join merged m on n.person_id = m.person_id and n.spell = m.spell
-where least(coalesce(n.next_start, m.end_day), m.end_day) > n.started_day
+-- the plan of a day is that of the term started latest of those that run on it; in a merged gap, of all before it
+select
+  s.person_id,
+  'contractual',
+  max_by(t.plan, (s.from_day < t.ended_day, t.started_day, t.ended_day, t.subscription_id)),
+  s.from_day,
+  s.to_day
+from segments s
+join terms t on s.person_id = t.person_id and t.started_day <= s.from_day
+group by s.person_id, s.from_day, s.to_day
