@@ -20,12 +20,50 @@
     lost         base and not active on D                               base intervals cut with the gaps between spells
     reactivated  active on D, not at S, but at some time before         spells cut with gaps, moved from S to D
   `lost` comes from gaps and not from base - retained, so that retention + churn = 1 is a test and no tautology.
+
+  An increment goes on from the day before the first affected one, which stands in the table, and reads only people who
+  begin or lapse where an interval of the affected days may begin or end: from 31 days, or the month's first day, before
+  them. Everybody else counts alike on all of these days.
 #}
 
-with spells as (
-  select * from {{ ref('int_order_spells') }}
+with affected as (
+  {% if is_incremental() -%}
+  select day as metric_date from ({{ affected_days() }}) where day <= {{ data_through() }}
+  {%- else -%}
+  select cast(d as date) as metric_date
+  from (
+    select min(start_day) as first_day
+    from (
+      select min(start_day) as start_day from {{ ref('int_order_spells') }} where basis = 'inactivity'
+      union all
+      select min(start_day) from {{ ref('int_contract_spells') }}
+    )
+  ) s, unnest(generate_series(cast(s.first_day as timestamp), cast({{ data_through() }} as timestamp), interval 1 day)) as g(d)
+  {%- endif %}
+),
+
+bounds as (
+  select
+    min(metric_date) as first_day,
+    max(metric_date) + 1 as end_day,
+    least(min(metric_date) - 31, cast(date_trunc('month', min(metric_date) - 1) as date)) as read_from
+  from affected
+),
+
+every_spell as (
+  select person_id, basis, plan, start_day, end_day from {{ ref('int_order_spells') }} where basis = 'inactivity'
   union all
-  select * from {{ ref('int_contract_spells') }}
+  select person_id, basis, plan, start_day, end_day from {{ ref('int_contract_spells') }}
+),
+
+spells as (
+  select * from every_spell
+  {%- if is_incremental() %}
+  where person_id in (
+    select s.person_id from every_spell s, bounds b
+    where (s.start_day >= b.read_from and s.start_day < b.end_day) or (s.end_day >= b.read_from and s.end_day < b.end_day)
+  )
+  {%- endif %}
 ),
 
 whole as (
@@ -35,40 +73,20 @@ whole as (
   from spells where plan = 'all'
 ),
 
-calendar as (
-  select cast(d as date) as metric_date
-  from (
-    select min(start_day) as first_day from spells
-  ) s, unnest(generate_series(cast(s.first_day as timestamp), cast({{ data_through() }} as timestamp), interval 1 day)) as g(d)
-),
-
-affected as (
-  select metric_date from calendar where {{ affected_filter('metric_date') }}
-),
-
-bounds as (
-  select min(metric_date) as first_day, max(metric_date) + 1 as end_day from affected
-),
-
 months as (
-  select distinct cast(date_trunc('month', metric_date) as date) as month_start,
-    cast(date_trunc('month', metric_date) + interval 1 month as date) as next_month
-  from affected
+  select cast(m as date) as month_start, cast(m + interval 1 month as date) as next_month
+  from bounds,
+    unnest(generate_series(date_trunc('month', first_day - 1), date_trunc('month', end_day - 1), interval 1 month)) as g(m)
 ),
 
 -- states at S moved to the days D they are the start of
-shifted as (
+base as (
   select person_id, basis, plan, p.period, start_day + p.days as from_day,
     case when end_day < date '9999-01-01' then end_day + p.days else end_day end as to_day
   from spells, (values ('day', 1), ('trailing_30d', 30)) as p(period, days)
   union all
   select s.person_id, s.basis, s.plan, 'month', m.month_start, m.next_month
   from spells s join months m on s.start_day < m.month_start and s.end_day >= m.month_start
-),
-
-base as (
-  select s.person_id, s.basis, s.plan, s.period, greatest(s.from_day, b.first_day) as from_day, least(s.to_day, b.end_day) as to_day
-  from shifted s, bounds b where s.from_day < b.end_day and s.to_day > b.first_day
 ),
 
 shifted_gaps as (
@@ -98,10 +116,9 @@ pieces as (
 
   union all
 
-  select 'reactivated', g.basis, s.plan, g.period, greatest(g.from_day, s.start_day, b.first_day), least(g.to_day, s.end_day, b.end_day)
+  select 'reactivated', g.basis, s.plan, g.period, greatest(g.from_day, s.start_day), least(g.to_day, s.end_day)
   from shifted_gaps g join spells s on g.person_id = s.person_id and g.basis = s.basis
-  cross join bounds b
-  where greatest(g.from_day, s.start_day, b.first_day) < least(g.to_day, s.end_day, b.end_day)
+  where greatest(g.from_day, s.start_day) < least(g.to_day, s.end_day)
 ),
 
 deltas as (
@@ -115,30 +132,51 @@ deltas as (
     union all
     select part, basis, plan, period, to_day, -1 from pieces
   )
+  where day >= (select first_day from bounds) and day < (select end_day from bounds)
   group by basis, plan, period, day
+),
+
+-- where the sums stood at the end of the day before
+before as (
+  {% if is_incremental() -%}
+  select basis, plan, period, active_at_start as base, retained, lost, reactivated
+  from {{ this }} where metric_date = (select first_day - 1 from bounds)
+  {%- else -%}
+  select 'all' as basis, 'all' as plan, 'all' as period, 0 as base, 0 as retained, 0 as lost, 0 as reactivated where false
+  {%- endif %}
 ),
 
 -- every combination has a row on every day since its first: a plan nobody holds any more shows zero, not nothing
 combinations as (
-  select s.basis, s.plan, p.period, min(s.start_day) as first_day
-  from spells s, (values ('day'), ('trailing_30d'), ('month')) as p(period)
-  group by s.basis, s.plan, p.period
+  select basis, plan, period, min(first_day) as first_day
+  from (
+    select basis, plan, period, b.first_day from before, bounds b
+    union all
+    select s.basis, s.plan, p.period, s.start_day
+    from spells s, bounds b, (values ('day'), ('trailing_30d'), ('month')) as p(period)
+    where s.start_day >= b.first_day
+  )
+  group by basis, plan, period
 ),
 
 spine as (
   select c.basis, c.plan, c.period, d.metric_date
   from combinations c
-  join (select metric_date from calendar, bounds b where metric_date >= b.first_day) d on d.metric_date >= c.first_day
+  join (
+    select cast(d as date) as metric_date
+    from bounds, unnest(generate_series(cast(first_day as timestamp), cast(end_day - 1 as timestamp), interval 1 day)) as g(d)
+  ) d on d.metric_date >= c.first_day
 ),
 
 running as (
   select
     s.basis, s.plan, s.period, s.metric_date,
-    sum(coalesce(d.base, 0)) over w as active_at_start,
-    sum(coalesce(d.retained, 0)) over w as retained,
-    sum(coalesce(d.lost, 0)) over w as lost,
-    sum(coalesce(d.reactivated, 0)) over w as reactivated
+    coalesce(b.base, 0) + sum(coalesce(d.base, 0)) over w as active_at_start,
+    coalesce(b.retained, 0) + sum(coalesce(d.retained, 0)) over w as retained,
+    coalesce(b.lost, 0) + sum(coalesce(d.lost, 0)) over w as lost,
+    coalesce(b.reactivated, 0) + sum(coalesce(d.reactivated, 0)) over w as reactivated
   from spine s
+  left join before b on s.basis = b.basis and s.plan = b.plan and s.period = b.period
   left join deltas d on s.basis = d.basis and s.plan = d.plan and s.period = d.period and s.metric_date = d.day
   window w as (partition by s.basis, s.plan, s.period order by s.metric_date rows unbounded preceding)
 )

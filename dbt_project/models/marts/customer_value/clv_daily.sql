@@ -4,104 +4,149 @@
 }) }}
 
 {#
-  Historic value is a running sum, simple value the textbook formula over trailing_year 365 days: average order value x orders
+  Historic value is a running sum, simple value the textbook formula over trailing 365 days: average order value x orders
   a year x lifespan in years x margin share, lifespan = 1 / annual churn. Time is multiplied once.
+
+  Every count is a running sum of what changes on a day. An increment goes on from the day before the first affected one,
+  which stands in the table, and reads the moves of the affected days only.
 #}
 
-with first_orders_of as (
-  select person_id, min(activity_day) filter (where orders > 0) as first_order_day
-  from {{ ref('int_customer_days') }}
-  where activity_day <= {{ data_through() }}
-  group by person_id
+with bounds as (
+  {% if is_incremental() -%}
+  select min(day) as first_day, max(day) + 1 as end_day from ({{ affected_days() }}) where day <= {{ data_through() }}
+  {%- else -%}
+  select min(first_order_day) as first_day, {{ data_through() }} + 1 as end_day from {{ ref('int_customers') }}
+  {%- endif %}
 ),
 
-by_day as (
-  select
-    -- the base is people with an order: goods brought back before somebody's first order count from that order on
-    greatest(d.activity_day, f.first_order_day) as activity_day,
-    sum(d.orders) as orders,
-    sum(d.gross_amount - d.discount_amount - d.refund_amount) as net_amount
+-- the base is people with an order: goods brought back before somebody's first order count from that order on
+order_moves as (
+  select d.activity_day as day, 0 as new_customers, d.orders, d.gross_amount - d.discount_amount - d.refund_amount as net_amount
   from {{ ref('int_customer_days') }} d
-  join first_orders_of f on d.person_id = f.person_id
-  where d.activity_day <= {{ data_through() }} and f.first_order_day is not null
-  group by greatest(d.activity_day, f.first_order_day)
-),
-
-first_orders as (
-  select first_order_day, count(*) as new_customers
-  from first_orders_of where first_order_day is not null
-  group by first_order_day
-),
-
--- a person is a purchaser of the trailing 365 days from an order until the next one or 365 days later
-purchaser_days as (
-  select
-    activity_day as from_day,
-    least(
-      lead(activity_day, 1, date '9999-12-31') over (partition by person_id order by activity_day), activity_day + 365
-    ) as to_day
-  from {{ ref('int_customer_days') }}
-  where orders > 0
+  join {{ ref('int_customers') }} c on d.person_id = c.person_id
+  where d.activity_day >= (select first_day from bounds) and d.activity_day < (select end_day from bounds)
+    and d.activity_day >= c.first_order_day
+  union all
+  select first_order_day, 1, 0, net_amount_before_first_order
+  from {{ ref('int_customers') }}
+  where first_order_day >= (select first_day from bounds) and first_order_day < (select end_day from bounds)
 ),
 
 purchaser_moves as (
-  select day, sum(delta) as delta
-  from (select from_day as day, 1 as delta from purchaser_days union all select to_day, -1 from purchaser_days)
-  group by day
+  select start_day as day, 1 as delta from {{ ref('int_order_spells') }} where basis = 'purchase'
+  union all
+  select end_day, -1 from {{ ref('int_order_spells') }} where basis = 'purchase'
 ),
 
 -- of those active 365 days ago (inactivity basis), who is not any more
 spells as (
-  select
-    person_id, start_day, end_day,
-    lead(start_day, 1, date '9999-12-31') over (partition by person_id order by start_day) as next_start
+  select person_id, start_day, end_day
   from {{ ref('int_order_spells') }}
+  where basis = 'inactivity'
+  {%- if is_incremental() %}
+    -- only who began or lapsed then, or 365 days before, moves a count
+    and person_id in (
+      select s.person_id from {{ ref('int_order_spells') }} s, bounds b
+      where s.basis = 'inactivity' and (
+        (s.start_day >= b.first_day - 365 and s.start_day < b.end_day - 365)
+        or (s.end_day >= b.first_day - 365 and s.end_day < b.end_day - 365)
+        or (s.start_day >= b.first_day and s.start_day < b.end_day)
+        or (s.end_day >= b.first_day and s.end_day < b.end_day)
+      )
+    )
+  {%- endif %}
 ),
 
-churn_moves as (
-  select day, sum(active_delta) as active_delta, sum(lost_delta) as lost_delta
-  from (
-    select start_day + 365 as day, 1 as active_delta, 0 as lost_delta from spells
-    union all
-    select end_day + 365, -1, 0 from spells
-    union all
-    select greatest(a.start_day + 365, b.end_day), 0, 1
-    from spells a join spells b on a.person_id = b.person_id
-    where greatest(a.start_day + 365, b.end_day) < least(a.end_day + 365, b.next_start)
-    union all
-    select least(a.end_day + 365, b.next_start), 0, -1
-    from spells a join spells b on a.person_id = b.person_id
-    where greatest(a.start_day + 365, b.end_day) < least(a.end_day + 365, b.next_start)
-  )
+gaps as (
+  select *, lead(start_day, 1, date '9999-12-31') over (partition by person_id order by start_day) as next_start
+  from spells
+),
+
+lost as (
+  select greatest(a.start_day + 365, b.end_day) as from_day, least(a.end_day + 365, b.next_start) as to_day
+  from gaps a join gaps b on a.person_id = b.person_id
+  where greatest(a.start_day + 365, b.end_day) < least(a.end_day + 365, b.next_start)
+),
+
+base_moves as (
+  select start_day + 365 as day, 1 as active_delta, 0 as lost_delta from spells
+  union all
+  select end_day + 365, -1, 0 from spells
+  union all
+  select from_day, 0, 1 from lost
+  union all
+  select to_day, 0, -1 from lost
+),
+
+moves as (
+  select day, new_customers, orders, net_amount, 0 as purchasers, 0 as active_365d_ago, 0 as lost_since_365d from order_moves
+  union all
+  select day, 0, 0, 0, delta, 0, 0 from purchaser_moves
+  union all
+  select day, 0, 0, 0, 0, active_delta, lost_delta from base_moves
+),
+
+by_day as (
+  select
+    day,
+    sum(new_customers) as new_customers, sum(orders) as orders, sum(net_amount) as net_amount, sum(purchasers) as purchasers,
+    sum(active_365d_ago) as active_365d_ago, sum(lost_since_365d) as lost_since_365d
+  from moves
+  where day >= (select first_day from bounds) and day < (select end_day from bounds)
   group by day
 ),
 
+first_order as (
+  select min(first_order_day) as first_day from {{ ref('int_customers') }}
+),
+
 calendar as (
-  select cast(d as date) as metric_date, first_day
-  from (select min(first_order_day) as first_day from first_orders) f,
-    unnest(generate_series(cast(f.first_day as timestamp), cast({{ data_through() }} as timestamp), interval 1 day)) as g(d)
+  select cast(d as date) as metric_date
+  from bounds, unnest(generate_series(cast(first_day as timestamp), cast(end_day - 1 as timestamp), interval 1 day)) as g(d)
+  where d >= (select first_day from first_order)
+),
+
+-- days before the affected ones: the sums go on from the last of them, and trailing years begin in them
+before as (
+  {% if is_incremental() -%}
+  select * from {{ this }} where metric_date < (select first_day from bounds)
+  {%- else -%}
+  select
+    cast(null as date) as metric_date, 0 as customers_to_date, 0 as orders_to_date, 0 as net_amount_to_date,
+    0 as purchasers_trailing_365d, 0 as active_365d_ago, 0 as lost_since_365d
+  where false
+  {%- endif %}
+),
+
+to_date as (
+  select
+    c.metric_date,
+    coalesce(b.customers_to_date, 0) + sum(coalesce(m.new_customers, 0)) over w as customers_to_date,
+    coalesce(b.orders_to_date, 0) + sum(coalesce(m.orders, 0)) over w as orders_to_date,
+    coalesce(b.net_amount_to_date, 0) + sum(coalesce(m.net_amount, 0)) over w as net_amount_to_date,
+    coalesce(b.purchasers_trailing_365d, 0) + sum(coalesce(m.purchasers, 0)) over w as purchasers_trailing_365d,
+    coalesce(b.active_365d_ago, 0) + sum(coalesce(m.active_365d_ago, 0)) over w as active_365d_ago,
+    coalesce(b.lost_since_365d, 0) + sum(coalesce(m.lost_since_365d, 0)) over w as lost_since_365d
+  from calendar c
+  left join by_day m on c.metric_date = m.day
+  left join before b on b.metric_date = (select first_day - 1 from bounds)
+  window w as (order by c.metric_date rows unbounded preceding)
+),
+
+year_before as (
+  select metric_date + 365 as metric_date, orders_to_date, net_amount_to_date from before
+  union all
+  select metric_date + 365, orders_to_date, net_amount_to_date from to_date
 ),
 
 running as (
   select
-    c.metric_date,
-    c.first_day,
-    sum(coalesce(f.new_customers, 0)) over to_date as customers_to_date,
-    sum(coalesce(b.orders, 0)) over to_date as orders_to_date,
-    sum(coalesce(b.net_amount, 0)) over to_date as net_amount_to_date,
-    sum(coalesce(b.orders, 0)) over trailing_year as orders_trailing_365d,
-    sum(coalesce(b.net_amount, 0)) over trailing_year as net_amount_trailing_365d,
-    sum(coalesce(p.delta, 0)) over to_date as purchasers_trailing_365d,
-    sum(coalesce(m.active_delta, 0)) over to_date as active_365d_ago,
-    sum(coalesce(m.lost_delta, 0)) over to_date as lost_since_365d
-  from calendar c
-  left join by_day b on c.metric_date = b.activity_day
-  left join first_orders f on c.metric_date = f.first_order_day
-  left join purchaser_moves p on c.metric_date = p.day
-  left join churn_moves m on c.metric_date = m.day
-  window
-    to_date as (order by c.metric_date rows unbounded preceding),
-    trailing_year as (order by c.metric_date rows 364 preceding)
+    t.*,
+    (select first_day from first_order) as first_day,
+    t.orders_to_date - coalesce(y.orders_to_date, 0) as orders_trailing_365d,
+    t.net_amount_to_date - coalesce(y.net_amount_to_date, 0) as net_amount_trailing_365d
+  from to_date t
+  left join year_before y on t.metric_date = y.metric_date
 )
 
 select

@@ -1,7 +1,6 @@
 -- grain: one row per month of first activity and month since
 {#
-  Rebuilt whole: a late first order moves the size of its cohort, and with it every cell of that row. The scan is one
-  column of person-months; the table itself is months squared.
+  Rebuilt whole, months squared: a late first order moves the size of its cohort, and with it every cell of that row.
 #}
 {{ config(
     materialized='table',
@@ -9,19 +8,8 @@
     meta={'reach': [{'model': 'int_customer_days', 'entity': 'person', 'before': 31, 'after': 'open'}]}
 ) }}
 
-with person_months as (
-  select distinct person_id, cast(date_trunc('month', activity_day) as date) as activity_month
-  from {{ ref('int_customer_days') }}
-  where is_activity and activity_day <= {{ data_through() }}
-),
-
-placed as (
-  select person_id, activity_month, min(activity_month) over (partition by person_id) as cohort_month
-  from person_months
-),
-
-active as (
-  select cohort_month, activity_month, count(*) as active from placed group by cohort_month, activity_month
+with active as (
+  select cohort_month, activity_month, active from {{ ref('int_cohort_months') }}
 ),
 
 cohorts as (
