@@ -49,7 +49,7 @@ select
   coalesce(o.country, h.country, 'unknown') as country,
   coalesce(o.sales_channel, h.sales_channel, 'unknown') as sales_channel,
   coalesce(o.currency, h.currency, 'unknown') as currency,
-  'order header' as note,
+  'order header' || coalesce(case when h.person_id <> o.person_id then ', delivered for ' || h.person_id end, '') as note,
   case when h._exclusion is not null then h._exclusion when not o.is_sale then 'no line of it that sells has arrived' end as left_out,
   false as is_return,
   case when o.is_sale then 1 end as orders,
@@ -66,7 +66,8 @@ union all
 
 select
   'order_lines', _key, order_id, person_id, day, country, sales_channel, currency,
-  case when is_return then 'goods taken back' when is_gift_card then 'gift card' else 'order line' end,
+  case when is_return then 'goods taken back' when is_gift_card then 'gift card' else 'order line' end
+    || coalesce(case when not has_header and line_person_id <> person_id then ', delivered for ' || line_person_id end, ''),
   case
     when not counts then coalesce(_exclusion, 'its order is left out: ' || order_exclusion)
     when day is null then 'neither the line nor an order header tells its day'
@@ -82,7 +83,7 @@ select
   null
 from (
   select
-    l._key, l.order_id, o.person_id, l.is_return, l.is_gift_card, l.is_first, l.quantity, l.amount, l.discount_amount,
+    l._key, l.order_id, o.person_id, l.person_id as line_person_id, l.is_return, l.is_gift_card, l.is_first, l.quantity, l.amount, l.discount_amount,
     l._exclusion, h._exclusion as order_exclusion,
     l._exclusion is null and h._exclusion is null as counts,
     h.order_id is not null as has_header,
@@ -155,11 +156,7 @@ with signs as (
       max(ended_day) over (in_order rows unbounded preceding) as covered_until,
       lead(started_day) over in_order as next_start
     from (
-      select
-        person_id, subscription_id, coalesce(plan, 'unknown') as plan, started_day,
-        coalesce(ended_day, date '9999-12-31') as ended_day, _key
-      from {{ ref('stg_subscriptions') }}
-      where _exclusion is null and (ended_day is null or ended_day > started_day)
+      select t.*, s._key from {{ ref('int_contract_terms') }} t join {{ ref('stg_subscriptions') }} s on t.subscription_id = s.subscription_id
     )
     window in_order as (partition by person_id order by started_day, ended_day, subscription_id)
   )

@@ -1,14 +1,9 @@
 -- grain: one row per cell of fcr_daily, part and source row (macros/explain.sql)
 with contacts as (
-  select
-    contact_id, case_id, person_id, channel, coalesce(topic, 'unknown') as topic, started_at, contact_day, _key,
-    case
-      when _exclusion is not null then _exclusion
-      when direction <> 'inbound' then 'is ' || direction
-      when outcome <> 'handled' then 'was ' || outcome || ', not handled'
-    end as left_out
-  from {{ ref('stg_contacts') }}
-  where contact_day <= {{ data_through() }}
+  select i.*, c._key
+  from {{ ref('int_contacts') }} i
+  join {{ ref('stg_contacts') }} c on i.contact_id = c.contact_id
+  where i.contact_day <= {{ data_through() }}
 ),
 
 neighbours as (
@@ -16,11 +11,9 @@ neighbours as (
     *,
     started_at + to_days({{ setting('fcr_window_days') }}) as window_ends_at,
     started_at <= lag(started_at) over w + to_days({{ setting('fcr_window_days') }}) as is_followed_up,
-    lag(contact_id) over w as previous_id,
     lead(started_at) over w as next_at,
     lead(_key) over w as next_key
   from contacts
-  where left_out is null
   window w as (partition by person_id, topic, case when person_id is null then contact_id end order by started_at, contact_id)
 ),
 
@@ -47,7 +40,7 @@ source_rows as (
     case when is_issue then 'opens an issue' else 'contact' end as note,
     case
       when person_id is null then 'of no known person'
-      when not is_issue then 'no issue of its own: follows contact ' || previous_id
+      when not is_issue then 'no issue of its own: follows a contact of the person on the topic'
     end as left_out,
     1 as eligible_contacts,
     case when person_id is not null then 1 end as known_person_contacts,
@@ -67,8 +60,16 @@ source_rows as (
 
   union all
 
-  select contact_day, channel, topic, contact_id, 'contacts', _key, null, left_out, null, null, null, null
-  from contacts where left_out is not null
+  select
+    contact_day, channel, coalesce(topic, 'unknown'), contact_id, 'contacts', _key, null,
+    case
+      when _exclusion is not null then _exclusion
+      when direction <> 'inbound' then 'is ' || direction
+      else 'was ' || outcome || ', not handled'
+    end,
+    null, null, null, null
+  from {{ ref('stg_contacts') }}
+  where contact_id not in (select contact_id from {{ ref('int_contacts') }})
 )
 
 {{ explained(

@@ -41,8 +41,8 @@ counted as (
     said_day, channel, topic, queue, case_id, feed, _key, null,
     case
       when exclusion is not null then exclusion
-      when resolved_day is null then note || ' here, but reopened since, or before it was raised: the case is open'
-      else note || ' here, but for the last time on ' || resolved_day
+      when resolved_day is null then 'the case is open: reopened since, or this was before it was raised'
+      else 'the case was resolved again later'
     end,
     null, null, null
   from source_rows
