@@ -239,17 +239,22 @@ def _print_explanation(found: dict[str, Any]) -> None:
         out.print("published   not yet: this is the warehouse's figure")
     else:
         out.print(f"published   {published['release']} at {published['published_at']} by run {published['run_id']}")
-        if found["warehouse"] != {"value": published["value"], "parts": published["parts"]}:
-            out.print(f"            the warehouse is ahead with {figure(found['warehouse'])}: the rows below add up to that")
+        if not found["warehouse"]["is_published"]:
+            out.print(f"            the warehouse says {figure(found['warehouse'])}, and that is what the rows below add up to")
     definition = found["definition"]
     out.print(f"definition  {definition['description']}")
     for column, about in definition["columns"].items():
         out.print(f"            {column}: {about}")
-    out.print(f"            {definition['sql']}, version {definition['version'][:12]}")
-    if not found["built_by_these_definitions"]:
-        out.print("warning     definitions or cx.toml changed since the warehouse was built: run cx nightly")
+    out.print(f"            {definition['sql']}, version {definition['version']}")
+    if published and published["definition"] != definition["version"]:
+        out.print(f"            the published figure was made by version {published['definition']}: run cx nightly")
     if not found["rows_add_up"]:
         out.print("warning     the source rows do not add up to the warehouse's parts: run cx rebuild, and report it")
+    restated = [
+        {key: row[key] for key in ("published_at", "kind", "cause", "dimensions", "old_parts", "new_parts", "deliveries")}
+        for row in (published or {}).get("restatements", [])
+    ]
+    _print_some("what earlier releases said", restated, len(restated), found["limit"])
     _print_some("deliveries behind it", found["deliveries"], len(found["deliveries"]), found["limit"])
     _print_some("source rows", found["rows"], found["rows_total"], found["limit"])
     _print_some("older versions of them, not counted", found["superseded"], found["superseded_total"], found["limit"])
@@ -271,7 +276,7 @@ def _print_some(title: str, rows: list[dict[str, Any]], total: int, limit: int) 
             if line in row:
                 row[file] = f"{row[file]}:{row.pop(line)}"
         row |= {name: ", ".join(value) for name, value in row.items() if isinstance(value, list)}
-        row |= {name: _number(value) for name, value in row.items() if isinstance(value, float)}
+        row |= {name: round(value, 4) for name, value in row.items() if isinstance(value, float)}
     more = f" ({len(shown)} of {total})" if len(shown) < total else ""
     out.print()
     _print_table(f"{title}{more}", list(shown[0]) if shown else [], shown)
@@ -556,7 +561,8 @@ def _restatements(counts: list[dict[str, Any]]) -> list[str]:
 def _print_table(title: str | None, columns: list[str], rows: list[dict[str, Any]]) -> None:
     table = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
     for column in columns:
-        numeric = rows and isinstance(rows[0].get(column), int | float) and not isinstance(rows[0].get(column), bool)
+        value = next((row[column] for row in rows if row.get(column) is not None), None)
+        numeric = isinstance(value, int | float) and not isinstance(value, bool)
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*("" if row.get(column) is None else str(row[column]) for column in columns))

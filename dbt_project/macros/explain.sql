@@ -120,6 +120,11 @@ left join {{ ref('stg_orders') }} h on f.order_id = h.order_id
 left join {{ ref('int_orders') }} o on f.order_id = o.order_id
 {%- endmacro %}
 
+{# Of order_rows: whether a row is a sign of life on its day. #}
+{% macro counts_as_activity() -%}
+(orders = 1 or (refund_amount is not null and is_return and {{ setting('returns_are_activity') }}))
+{%- endmacro %}
+
 {#
   One row per source row that makes a known person active on a day: orders, and returns where they count as activity.
   `adds` is 1 on one row of each person and day, so that a person is counted once.
@@ -129,7 +134,7 @@ select
   person_id, day, order_id, feed, _key, note, orders,
   cast(row_number() over (partition by person_id, day order by feed, _key) = 1 as integer) as adds
 from ({{ order_rows() }})
-where person_id is not null and (orders = 1 or (refund_amount is not null and is_return and {{ setting('returns_are_activity') }}))
+where person_id is not null and {{ counts_as_activity() }}
 {%- endmacro %}
 
 {#
@@ -229,7 +234,7 @@ union all
 
 select day, 'inactivity', null, null, order_id, null, coalesce(left_out, 'of no known person'), feed, _key, null, null, null, null
 from ({{ order_rows() }})
-where left_out is not null or (person_id is null and orders = 1)
+where (left_out is not null and orders is null) or (person_id is null and {{ counts_as_activity() }})
 
 union all
 

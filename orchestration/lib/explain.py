@@ -24,8 +24,16 @@ import duckdb
 
 from data_quality.rules import ident, literal
 from orchestration.lib import release, warehouse
-from orchestration.lib.dbt_build import fingerprint
-from orchestration.lib.dbt_manifest import ManifestError, Metric, manifest_json, marts, marts_on, metrics, runner_manifest
+from orchestration.lib.dbt_manifest import (
+    ManifestError,
+    Metric,
+    definition_of,
+    manifest_json,
+    marts,
+    marts_on,
+    metrics,
+    runner_manifest,
+)
 from orchestration.lib.run_lock import holder
 from orchestration.settings import DBT_PROJECT_DIR, Settings
 
@@ -109,13 +117,16 @@ def explain(settings: Settings, name: str, day: date, by: dict[str, str], limit:
             "is_final": shown.is_final,
             "final_on": shown.final_on,
             "published": published and {key: value for key, value in published.items() if key != "figure"},
-            "warehouse": {"value": candidate.value, "parts": candidate.parts},
-            "definition": _definition(metric, published),
-            "built_by_these_definitions": con.execute("select fingerprint from ops.clock").fetchone() == (fingerprint(settings),),
+            "warehouse": {
+                "value": candidate.value,
+                "parts": candidate.parts,
+                "is_published": published is not None and _is_same(candidate.parts, shown.parts),
+            },
+            "definition": _definition(metric),
         }
         _find_rows(con, asked, sql, feeds)
         sums = _dicts(con, f"select {_sums(metric)} from source_rows")[0]
-        found["rows_add_up"] = all(_same(sums[part], candidate.parts.get(part)) for part in metric.parts)
+        found["rows_add_up"] = _is_same(sums, candidate.parts)
         found["deliveries"] = _deliveries(con, asked)
         found["rows"], found["rows_total"] = _rows(con, asked, limit)
         found["superseded"], found["superseded_total"] = _superseded(con, feeds, limit)
@@ -223,6 +234,7 @@ def _published(settings: Settings, asked: Question) -> dict[str, Any] | None:
         return None
     with duckdb.connect(str(settings.releases / name / release.DATABASE), read_only=True) as con:
         figure = _figure(con, "marts", asked)
+        restated = _restatements(con, asked)
     return {
         "release": name,
         "run_id": manifest["run_id"],
@@ -231,11 +243,26 @@ def _published(settings: Settings, asked: Question) -> dict[str, Any] | None:
         "definition": mart["definition"],
         "value": figure.value,
         "parts": figure.parts,
+        "restatements": restated,
         "figure": figure,
     }
 
 
-def _definition(metric: Metric, published: dict[str, Any] | None) -> dict[str, Any]:
+def _restatements(con: duckdb.DuckDBPyConnection, asked: Question) -> list[dict[str, Any]]:
+    """What earlier releases said of these cells, newest change first."""
+    if not warehouse.table_exists(con, "marts", "restatements"):
+        return []  # a release of an older cxmarts
+    same = "".join(f" and json_extract_string(dimensions, {literal('/' + name)}) = $by_{name}" for name in asked.by)
+    return _dicts(
+        con,
+        "select published_at, kind, cause, dimensions, old_value, new_value, old_parts, new_parts, deliveries, run_id, "
+        "old_definition, new_definition from marts.restatements where metric = $metric and metric_date = $day"
+        f"{same} order by published_at desc, dimensions",
+        {**asked.bound, "metric": asked.metric.name},
+    )
+
+
+def _definition(metric: Metric) -> dict[str, Any]:
     node = next(n for n in manifest_json()["nodes"].values() if n["resource_type"] == "model" and n["name"] == metric.mart)
     columns = [*metric.parts, *([metric.value] if metric.value else [])]
     return {
@@ -244,7 +271,7 @@ def _definition(metric: Metric, published: dict[str, Any] | None) -> dict[str, A
         "description": " ".join(node["description"].split()),
         "columns": {column: node["columns"][column]["description"] for column in columns},
         "sql": f"{DBT_PROJECT_DIR.name}/{node['original_file_path']}",
-        "version": published["definition"] if published else node["checksum"]["checksum"],
+        "version": definition_of(metric.mart),
     }
 
 
@@ -406,9 +433,10 @@ def _dicts(con: duckdb.DuckDBPyConnection, sql: str, values: dict[str, Any] | No
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
-def _same(sum_of_rows: Any, part: Any) -> bool:
-    """Equal; minutes are floats, whose sum depends on the order."""
-    return abs(float(sum_of_rows or 0) - float(part or 0)) <= 1e-9 * max(1.0, abs(float(part or 0)))
+def _is_same(left: dict[str, Any], right: dict[str, Any]) -> bool:
+    """Whether all parts are equal. Minutes are floats, whose sum depends on the order; no row is a part of zero."""
+    pairs = [(float(left[part] or 0), float(right[part] or 0)) for part in left]
+    return all(abs(a - b) <= 1e-9 * max(1.0, abs(a), abs(b)) for a, b in pairs)
 
 
 def _plain(value: Any) -> Any:

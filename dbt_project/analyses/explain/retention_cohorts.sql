@@ -39,7 +39,7 @@ persons as (
 
   select cast(date_trunc('month', day) as date), null, null, order_id, feed, _key, null, coalesce(left_out, 'of no known person'), null, null
   from ({{ order_rows() }})
-  where left_out is not null or (person_id is null and orders = 1)
+  where (left_out is not null and orders is null) or (person_id is null and {{ counts_as_activity() }})
 )
 
 {{ explained('persons', ['cohort_month', 'months_since'], ['customers', 'active']) }}
