@@ -227,10 +227,8 @@ def _print_explanation(found: dict[str, Any]) -> None:
         return f"{_number(value['value'])} ({listed})"
 
     where = "".join(f" {name}={value}" for name, value in found["by"].items())
-    out.print(f"{found['metric']} of {found['date']}{where}: {figure(found)}")
-    if not found["cells"]:
-        out.print("nothing was observed on this day")
-    elif found["cells"] > 1:
+    out.print(f"{found['metric']} of {found['date']}{where}: {figure(found) if found['cells'] else 'nothing was observed'}")
+    if found["cells"] > 1:
         out.print(f"of {found['cells']} cells of {found['definition']['mart']}, added up")
     if found["final_on"]:
         out.print(f"{'final since' if found['is_final'] else 'provisional until'} {found['final_on']}")

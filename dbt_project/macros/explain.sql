@@ -88,9 +88,13 @@ from (
     l._exclusion is null and h._exclusion is null as counts,
     h.order_id is not null as has_header,
     case when l.is_return then coalesce(l.line_day, h.order_day) else coalesce(o.order_day, h.order_day) end as day,
-    coalesce(o.country, h.country, l.country, 'unknown') as country,
-    coalesce(o.sales_channel, h.sales_channel, 'unknown') as sales_channel,
-    coalesce(o.currency, h.currency, l.currency, 'unknown') as currency
+    -- of a line that nothing dates, the header may say otherwise one day
+    case when coalesce(o.order_day, h.order_day, l.line_day) is null then l.country
+      else coalesce(o.country, h.country, l.country, 'unknown') end as country,
+    case when coalesce(o.order_day, h.order_day, l.line_day) is not null then coalesce(o.sales_channel, h.sales_channel, 'unknown') end
+      as sales_channel,
+    case when coalesce(o.order_day, h.order_day, l.line_day) is null then l.currency
+      else coalesce(o.currency, h.currency, l.currency, 'unknown') end as currency
   from (
     select
       * replace (coalesce(is_return, false) as is_return, coalesce(is_gift_card, false) as is_gift_card),
@@ -194,6 +198,7 @@ periods as (
 persons as (
   select
     p.metric_date, p.period, p.start_day, a.basis, a.person_id,
+    case when a.basis = 'inactivity' then 'last activity' else 'last term' end as sign_is,
     a.plan as start_plan, a.from_day as start_sign, p.start_day < a.lapse_day as was_active,
     b.plan as end_plan, b.from_day as end_sign, b.lapse_day, p.metric_date < b.lapse_day as is_active
   from periods p
@@ -204,7 +209,7 @@ persons as (
 moves as (
   select
     metric_date, period, basis, person_id, start_plan as plan, start_sign as sign,
-    'the newest up to ' || start_day as note,
+    sign_is || ' up to ' || start_day as note,
     1 as active_at_start, null as retained, null as lost, null as reactivated
   from persons where was_active
 
@@ -212,7 +217,7 @@ moves as (
 
   select
     metric_date, period, basis, person_id, case when was_active then start_plan else end_plan end, end_sign,
-    'the newest up to ' || metric_date || case when is_active then '' else '; lapsed on ' || lapse_day end,
+    sign_is || ' up to ' || metric_date || case when is_active then '' else '; lapsed on ' || lapse_day end,
     null,
     case when was_active and is_active then 1 end,
     case when was_active and not is_active then 1 end,

@@ -14,7 +14,7 @@ import difflib
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -34,7 +34,7 @@ from orchestration.lib.dbt_manifest import (
     metrics,
     runner_manifest,
 )
-from orchestration.lib.run_lock import holder
+from orchestration.lib.run_lock import run_lock
 from orchestration.settings import DBT_PROJECT_DIR, Settings
 
 _LISTED = 30
@@ -93,7 +93,8 @@ def explain(settings: Settings, name: str, day: date, by: dict[str, str], limit:
         limit: how many rows of each kind to name; counts and sums are of all.
 
     Raises:
-        ExplainError: no such metric, dimension, value or day, or the warehouse is in use.
+        ExplainError: no such metric, dimension, value or day, or the warehouse cannot be read.
+        RunLocked: a run is at work.
     """
     metric = _metric(name)
     asked = Question(metric, day if metric.date == "metric_date" else day.replace(day=1), by)
@@ -142,7 +143,7 @@ def explain(settings: Settings, name: str, day: date, by: dict[str, str], limit:
 def _metric(name: str) -> Metric:
     known = metrics()
     if name not in known:
-        close = difflib.get_close_matches(name, known, n=3)
+        close = [other for other in known if name in other] or difflib.get_close_matches(name, known, n=3)
         meant = f"did you mean {' or '.join(close)}? " if close else ""
         raise ExplainError(f"there is no metric '{name}'; {meant}metrics are {', '.join(known)}")
     return known[name]
@@ -150,17 +151,20 @@ def _metric(name: str) -> Metric:
 
 @contextmanager
 def _open(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The warehouse, read-only. Under the run lock: whoever reads it keeps a run from opening it."""
     if not settings.warehouse.exists():
         raise ExplainError(f"no warehouse at {settings.warehouse}: run cx nightly or cx backfill first")
-    try:
-        with warehouse.connect(settings, read_only=True) as con:
+    with run_lock(settings, "explain"), ExitStack() as stack:
+        try:
+            con = stack.enter_context(warehouse.connect(settings, read_only=True))
+        except duckdb.IOException as error:
+            raise ExplainError(f"the warehouse is in use; ask again when it is free ({' '.join(str(error).split())})") from None
+        try:
             yield con
-    except duckdb.IOException as error:
-        who = holder(settings)
-        raise ExplainError(
-            f"the warehouse is in use by {who or 'another program'}: ask again when it is done. Published figures can be "
-            f"read all the time, with cx query ({' '.join(str(error).split())[:160]})"
-        ) from None
+        except (duckdb.BinderException, duckdb.CatalogException) as error:
+            raise ExplainError(
+                f"the definitions are not those the warehouse was built by: run cx nightly ({' '.join(str(error).split())})"
+            ) from None
 
 
 def _check_question(con: duckdb.DuckDBPyConnection, asked: Question) -> None:
@@ -230,7 +234,7 @@ def _published(settings: Settings, asked: Question) -> dict[str, Any] | None:
         return None
     manifest = release.manifest_of(settings, name)
     mart = manifest["marts"].get(asked.metric.mart)
-    if mart is None:
+    if mart is None or not {*asked.metric.parts, asked.metric.final_on} <= {*mart["columns"]}:
         return None
     with duckdb.connect(str(settings.releases / name / release.DATABASE), read_only=True) as con:
         figure = _figure(con, "marts", asked)

@@ -70,20 +70,20 @@ rows_of_days as (
 
   union all
 
-  select p.metric_date, p.person_id, k.feed, k._key, 'newest order, ' || k.day, null, null, null, null, null, null, k.adds, null, null
+  select p.metric_date, p.person_id, k.feed, k._key, 'last order, ' || k.day, null, null, null, null, null, null, k.adds, null, null
   from purchasers p
   join known k on k.person_id = p.person_id and k.day = p.day and k.orders = 1
 
   union all
 
-  select b.metric_date, b.person_id, a.feed, a._key, 'newest activity 365 days ago, ' || a.day, null, null, null, null, null, null, null, a.adds, null
+  select b.metric_date, b.person_id, a.feed, a._key, 'last activity 365 days ago, ' || a.day, null, null, null, null, null, null, null, a.adds, null
   from base b
   join activity a on a.person_id = b.person_id and a.day = b.start_sign
 
   union all
 
   select
-    b.metric_date, b.person_id, a.feed, a._key, 'newest activity, ' || a.day || '; lapsed on ' || b.lapse_day,
+    b.metric_date, b.person_id, a.feed, a._key, 'last activity, ' || a.day || '; lapsed on ' || b.lapse_day,
     null, null, null, null, null, null, null, null, a.adds
   from base b
   join activity a on a.person_id = b.person_id and a.day = b.end_sign
