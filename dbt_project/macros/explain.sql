@@ -138,7 +138,7 @@ select
   person_id, day, order_id, feed, _key, note, orders,
   cast(row_number() over (partition by person_id, day order by feed, _key) = 1 as integer) as adds
 from ({{ order_rows() }})
-where person_id is not null and {{ counts_as_activity() }}
+where person_id is not null and day is not null and {{ counts_as_activity() }}
 {%- endmacro %}
 
 {#
