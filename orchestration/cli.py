@@ -255,9 +255,9 @@ def _print_explanation(found: dict[str, Any]) -> None:
     _print_some("what earlier releases said", restated, len(restated), found["limit"])
     _print_some("deliveries behind it", found["deliveries"], len(found["deliveries"]), found["limit"])
     _print_some("source rows", found["rows"], found["rows_total"], found["limit"])
-    _print_some("older versions of them, not counted", found["superseded"], found["superseded_total"], found["limit"])
+    _print_some("left out", found["left_out"], len(found["left_out"]), len(found["left_out"]))
+    _print_some("older versions of these rows", found["superseded"], found["superseded_total"], found["limit"])
     for title, key in (
-        ("left out", "left_out"),
         ("in quarantine, of these deliveries and of the day's", "quarantined"),
         ("deliveries that gave no rows", "not_taken"),
     ):

@@ -101,6 +101,8 @@ def explain(settings: Settings, name: str, day: date, by: dict[str, str], limit:
     for dimension in by:
         if dimension not in asked.dimensions:
             raise ExplainError(f"{name} has no dimension '{dimension}'; there is {', '.join(asked.dimensions) or 'none'}")
+    if not settings.warehouse.exists():
+        raise ExplainError(f"no warehouse at {settings.warehouse}: run cx nightly or cx backfill first")
     published = _published(settings, asked)
     sql, feeds = _lineage(settings, metric.mart)
     with _open(settings) as con:
@@ -152,8 +154,6 @@ def _metric(name: str) -> Metric:
 @contextmanager
 def _open(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
     """The warehouse, read-only. Under the run lock: whoever reads it keeps a run from opening it."""
-    if not settings.warehouse.exists():
-        raise ExplainError(f"no warehouse at {settings.warehouse}: run cx nightly or cx backfill first")
     with run_lock(settings, "explain"), ExitStack() as stack:
         try:
             con = stack.enter_context(warehouse.connect(settings, read_only=True))
@@ -371,11 +371,11 @@ def _deliveries(con: duckdb.DuckDBPyConnection, asked: Question) -> list[dict[st
 
 
 def _superseded(con: duckdb.DuckDBPyConnection, feeds: list[str], limit: int) -> tuple[list[dict[str, Any]], int]:
-    """Older versions of the rows behind the number."""
+    """Older versions of the rows behind the number, and of those left out."""
     query = " union all ".join(
         f"select distinct {literal(feed)} as feed, r._file as file, r._line as line, w.file as newer_file, w.line as newer_line "
         f"from source_rows w join raw.{ident(feed)} r on r._key = w._key and (r._delivery, r._line) <> (w.delivery, w.line) "
-        f"where w.feed = {literal(feed)} and w.part is not null"
+        f"where w.feed = {literal(feed)}"
         for feed in feeds
     )
     rows = _dicts(con, f"from ({query}) order by file, line limit $limit", {"limit": limit})
