@@ -147,6 +147,26 @@ def query(sql: Annotated[str, typer.Argument(help="One SQL query.")], as_json: J
 
 
 @app.command()
+def explain(
+    metric: Annotated[str, typer.Argument(help="A metric; an unknown one lists them all.")],
+    day: Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], metavar="DATE", help="The day, or any day of the month.")],
+    by: Annotated[list[str] | None, typer.Option("--by", help="A dimension's value, as in --by channel=phone.")] = None,
+    limit: Annotated[int, typer.Option(min=0, help="Rows of each kind to name; counts and sums are of all.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """Say why a number is what it is: parts, definition, run, deliveries, source rows, and what was left out."""
+    from orchestration.lib.explain import explain as answer
+
+    if wrong := [pair for pair in by or [] if "=" not in pair]:
+        raise typer.BadParameter(f"--by {wrong[0]}: write DIMENSION=VALUE")
+    found = answer(Settings(), metric, day.date(), dict(pair.split("=", 1) for pair in by or []), limit)
+    if as_json:
+        _print_json(found)
+    else:
+        _print_explanation(found)
+
+
+@app.command()
 def rollback(
     release: Annotated[str | None, typer.Argument(help="Name of a release; default: the one before the current.")] = None,
 ) -> None:
@@ -197,6 +217,72 @@ def demo(
             raise typer.Exit(code)
     _print_headlines(settings, last)
     raise typer.Exit(code)
+
+
+def _print_explanation(found: dict[str, Any]) -> None:
+    parts = list(found["parts"])
+
+    def figure(value: dict[str, Any]) -> str:
+        listed = ", ".join(f"{part} {_number(value['parts'][part])}" for part in parts)
+        return f"{_number(value['value'])} ({listed})"
+
+    where = "".join(f" {name}={value}" for name, value in found["by"].items())
+    out.print(f"{found['metric']} of {found['date']}{where}: {figure(found) if found['cells'] else 'nothing was observed'}")
+    if found["cells"] > 1:
+        out.print(f"of {found['cells']} cells of {found['definition']['mart']}, added up")
+    if found["final_on"]:
+        out.print(f"{'final since' if found['is_final'] else 'provisional until'} {found['final_on']}")
+    published = found["published"]
+    if published is None:
+        out.print("published   not yet: this is the warehouse's figure")
+    else:
+        out.print(f"published   {published['release']} at {published['published_at']} by run {published['run_id']}")
+        if not found["warehouse"]["is_published"]:
+            out.print(f"            the warehouse says {figure(found['warehouse'])}, and that is what the rows below add up to")
+    definition = found["definition"]
+    out.print(f"definition  {definition['description']}")
+    for column, about in definition["columns"].items():
+        out.print(f"            {column}: {about}")
+    out.print(f"            {definition['sql']}, version {definition['version']}")
+    if published and published["definition"] != definition["version"]:
+        out.print(f"            the published figure was made by version {published['definition']}: run cx nightly")
+    if not found["rows_add_up"]:
+        out.print("warning     the source rows do not add up to the warehouse's parts: run cx rebuild, and report it")
+    restated = [
+        {key: row[key] for key in ("published_at", "kind", "cause", "dimensions", "old_parts", "new_parts", "deliveries")}
+        for row in (published or {}).get("restatements", [])
+    ]
+    _print_some("what earlier releases said", restated, len(restated), found["limit"])
+    _print_some("deliveries behind it", found["deliveries"], len(found["deliveries"]), found["limit"])
+    _print_some("source rows", found["rows"], found["rows_total"], found["limit"])
+    _print_some("left out", found["left_out"], len(found["left_out"]), len(found["left_out"]))
+    _print_some("older versions of these rows", found["superseded"], found["superseded_total"], found["limit"])
+    for title, key in (
+        ("in quarantine, of these deliveries and of the day's", "quarantined"),
+        ("deliveries that gave no rows", "not_taken"),
+    ):
+        _print_some(title, found[key], len(found[key]), len(found[key]))
+
+
+def _print_some(title: str, rows: list[dict[str, Any]], total: int, limit: int) -> None:
+    """A table of some of the rows there are, with places as file:line; nothing where there are none."""
+    if not total:
+        return
+    shown = [dict(row) for row in rows[:limit]]
+    for row in shown:
+        for file, line in (("file", "line"), ("newer_file", "newer_line")):
+            if line in row:
+                row[file] = f"{row[file]}:{row.pop(line)}"
+        row |= {name: ", ".join(value) for name, value in row.items() if isinstance(value, list)}
+        row |= {name: round(value, 4) for name, value in row.items() if isinstance(value, float)}
+    more = f" ({len(shown)} of {total})" if len(shown) < total else ""
+    out.print()
+    _print_table(f"{title}{more}", list(shown[0]) if shown else [], shown)
+
+
+def _number(value: Any) -> str:
+    """As people read it: at most four decimals, none where they are zeros."""
+    return "nothing" if value is None else f"{value:.4f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
 
 
 _LAST_30_DAYS, _LAST_DAY = "metric_date > $day - 30", "metric_date = $day"
@@ -473,7 +559,8 @@ def _restatements(counts: list[dict[str, Any]]) -> list[str]:
 def _print_table(title: str | None, columns: list[str], rows: list[dict[str, Any]]) -> None:
     table = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
     for column in columns:
-        numeric = rows and isinstance(rows[0].get(column), int | float) and not isinstance(rows[0].get(column), bool)
+        value = next((row[column] for row in rows if row.get(column) is not None), None)
+        numeric = isinstance(value, int | float) and not isinstance(value, bool)
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*("" if row.get(column) is None else str(row[column]) for column in columns))
@@ -489,6 +576,7 @@ def main() -> None:
     import duckdb
 
     from orchestration.lib.dbt_manifest import ManifestError
+    from orchestration.lib.explain import ExplainError
     from orchestration.lib.release import ReleaseError
     from orchestration.lib.run_lock import RunLocked
 
@@ -499,7 +587,7 @@ def main() -> None:
         sys.exit(app(standalone_mode=False) or OK)
     except click_exception as problem:
         problem.show()
-    except (ConfigError, ManifestError, ReleaseError, RunLocked, duckdb.Error) as problem:
+    except (ConfigError, ExplainError, ManifestError, ReleaseError, RunLocked, duckdb.Error) as problem:
         err.print(f"error: {problem}")
     sys.exit(ERROR)
 

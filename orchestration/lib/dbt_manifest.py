@@ -51,6 +51,8 @@ class Metric:
     mart: str
     additivity: str
     parts: tuple[str, ...]
+    denominator: tuple[str, ...]
+    """Parts whose sum divides the first part; the second one where the YAML does not say. Without meaning for a sole part."""
     value: str | None
     """Column of the ratio or mean; None where the only part is the value, or BI divides the parts."""
     date: str
@@ -143,6 +145,7 @@ def metrics() -> dict[str, Metric]:
                 mart=node["name"],
                 additivity=metric["class"],
                 parts=tuple(metric["parts"]),
+                denominator=tuple(metric.get("denominator", metric["parts"][1:2])),
                 value=metric.get("value"),
                 date=meta.get("date", "metric_date"),
                 is_final=f"{maturity}is_final",

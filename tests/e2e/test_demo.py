@@ -1,4 +1,4 @@
-"""The demo: it prints what the README says, and every mart equals the simulated company's own books."""
+"""The demo: it prints what the README says, `cx explain` does, and every mart equals the simulated company's own books."""
 
 from __future__ import annotations
 
@@ -22,6 +22,14 @@ def test_demo_prints_the_readme_and_its_marts_are_true(cx_home: Path) -> None:
     table = printed[printed.index("headline metrics through 2025-12-29") : -1]  # the last line names a folder
     assert len(table) == 14
     assert "\n".join(table) in README.read_text(encoding="utf-8")
+
+    question = ["net_sales", "2025-12-25", "--by", "country=FR", "--by", "sales_channel=web"]
+    answer = subprocess.run([cx, "explain", *question], env=os.environ, capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
+    explained = [line.rstrip() for line in answer.stdout.splitlines()]
+    readme = README.read_text(encoding="utf-8")
+    assert "\n".join([f"$ cx explain {' '.join(question)}", *explained[:2]]) in readme
+    assert "\n".join(explained[explained.index("source rows") :]) in readme
 
     for mart, truth in simulate().truth().items():
         keys = list(MART_KEYS[mart])

@@ -52,6 +52,14 @@ class Example:
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
+    def explain(self, metric: str, day: str, **by: str) -> dict[str, Any]:
+        """`cx explain`, with every row."""
+        chosen = [word for name, value in by.items() for word in ("--by", f"{name}={value}")]
+        command = [BIN / "cx", "explain", metric, day, *chosen, "--json", "--limit", "1000000"]
+        done = subprocess.run(command, env=_environment(self.home), capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
     def run_again(self) -> str:
         """Run the script once more; return what it printed."""
         return _run(self.name, self.home, str(self.data))
@@ -118,9 +126,14 @@ def lines(retail: Example) -> pd.DataFrame:
     with zipfile.ZipFile(retail.data / "by_day.zip") as files:
         names = [name for name in files.namelist() if name.endswith(".csv")]
         assert len(names) == 305
-        source = pd.concat([pd.read_csv(files.open(name), dtype={"InvoiceNo": str}) for name in names])
+        read = {name: pd.read_csv(files.open(name), dtype={"InvoiceNo": str}) for name in names}
+        # one physical line a row, so a row's place in the file is its line
+        assert all(files.read(name).count(b"\n") == len(frame) + 1 for name, frame in read.items())
+        source = pd.concat([frame.assign(file=name, line=range(2, len(frame) + 2)) for name, frame in read.items()])
     lines = pd.DataFrame(
         {
+            "file": source["file"],
+            "line": source["line"],
             "invoice": source["InvoiceNo"],
             "metric_date": pd.to_datetime(source["InvoiceDate"]).dt.normalize(),
             "country": source["Country"],
@@ -204,6 +217,64 @@ def test_online_retail_lines_without_customer_belong_to_nobody(retail: Example, 
     assert set(zip(days["person_id"], days["activity_day"], strict=True)) == set(
         zip(known["person"].astype(str), known["metric_date"], strict=True)
     )
+
+
+def test_online_retail_net_sales_of_a_day_and_country_are_these_lines(retail: Example, lines: pd.DataFrame) -> None:
+    """A day with sales and cancellations: all its lines and no other, each with its amount."""
+    found = retail.explain("net_sales", "2010-12-08", country="United Kingdom")
+    day = lines[(lines["metric_date"] == "2010-12-08") & (lines["country"] == "United Kingdom")]
+    assert day["is_return"].any()
+    assert found["rows_add_up"] and len(day) == found["rows_total"]
+    told = {(row["file"], row["line"]): round(row["net_amount"] * 1000) for row in found["rows"]}
+    assert told == dict(zip(zip(day["file"], day["line"], strict=True), day["amount"], strict=True))
+    assert round(found["value"] * 1000) == day["amount"].sum()
+    assert [row["file"] for row in found["deliveries"]] == ["by-day/2010-12-08.csv"]
+    other = lines[(lines["metric_date"] == "2010-12-08") & (lines["country"] == "France")]
+    assert not {(row["file"], row["line"]) for row in found["rows"]} & set(zip(other["file"], other["line"], strict=True))
+
+
+def _signs(lines: pd.DataFrame) -> pd.DataFrame:
+    """Days with an order or a cancellation of each known customer."""
+    return lines.dropna(subset="person")[["person", "metric_date"]].drop_duplicates()
+
+
+def _told_once(found: dict[str, Any], part: str, lines: pd.DataFrame) -> dict[str, tuple[pd.Timestamp, str]]:
+    """Per customer who counts in the part: day and customer of the one line that is named for it."""
+    places = lines.set_index(["file", "line"])
+    told = {}
+    for row in found["rows"]:
+        if row[part] == 1:
+            assert row["entity"] not in told
+            line = places.loc[(row["file"], row["line"])]
+            told[row["entity"]] = (line["metric_date"], str(line["person"]))
+    return told
+
+
+def test_online_retail_customers_lost_in_a_month_are_told_by_their_last_line(retail: Example, lines: pd.DataFrame) -> None:
+    found = retail.explain("churn_rate", "2011-08-31", basis="inactivity", period="month", plan="all")
+    start, end, lapse = pd.Timestamp("2011-07-31"), pd.Timestamp("2011-08-31"), pd.Timedelta(days=180)
+    signs = _signs(lines)
+    before = signs[signs["metric_date"] <= start].groupby("person")["metric_date"].max()
+    base = before[before > start - lapse]
+    last = signs[signs["metric_date"] <= end].groupby("person")["metric_date"].max()
+    lost = last[last.index.isin(base.index) & (last <= end - lapse)]
+    assert len(lost) > 20
+    assert found["parts"] == {"lost": len(lost), "active_at_start": len(base)}
+    assert found["rows_add_up"]
+    assert _told_once(found, "lost", lines) == {str(person): (day, str(person)) for person, day in lost.items()}
+    assert _told_once(found, "active_at_start", lines) == {str(person): (day, str(person)) for person, day in base.items()}
+
+
+def test_online_retail_a_cohort_cell_names_everybody_in_it(retail: Example, lines: pd.DataFrame) -> None:
+    found = retail.explain("cohort_retention", "2011-02-14", cohort_month="2010-12-01")
+    signs = _signs(lines)
+    month = signs["metric_date"].dt.to_period("M")
+    cohort = signs[month == pd.Period("2010-12")].groupby("person")["metric_date"].min()
+    again = signs[(month == pd.Period("2011-02")) & signs["person"].isin(cohort.index)].groupby("person")["metric_date"].min()
+    assert (found["date"], found["parts"]) == ("2011-02-01", {"active": 317, "customers": 948})
+    assert found["rows_add_up"]
+    assert _told_once(found, "customers", lines) == {str(person): (day, str(person)) for person, day in cohort.items()}
+    assert _told_once(found, "active", lines) == {str(person): (day, str(person)) for person, day in again.items()}
 
 
 def test_online_retail_again_loads_nothing(retail: Example) -> None:

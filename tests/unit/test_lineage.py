@@ -1,0 +1,54 @@
+"""Every metric has an explanation, and an explanation reads nothing that its mart does not."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from orchestration.lib.dbt_manifest import manifest_json, marts, metrics
+from orchestration.lib.explain import ExplainError, explain, value_of
+from orchestration.settings import Settings
+
+
+def _nodes(kind: str) -> dict[str, dict]:
+    return {node["name"]: node for node in manifest_json()["nodes"].values() if node["resource_type"] == kind}
+
+
+def test_every_mart_with_metrics_is_explained() -> None:
+    assert set(_nodes("analysis")) == {metric.mart for metric in metrics().values()}
+
+
+@pytest.mark.parametrize("mart", sorted(_nodes("analysis")))
+def test_an_explanation_reads_only_what_its_mart_reads(mart: str) -> None:
+    """A model that is off where the mart is on would be missing from the warehouse; and the mart proves nothing of itself."""
+    models = _nodes("model")
+    names = {node["unique_id"]: name for name, node in models.items()}
+    ancestors, queue = set(), [mart]
+    while queue:
+        parents = [names[parent] for parent in models[queue.pop()]["depends_on"]["nodes"] if parent in names]
+        queue += [parent for parent in parents if parent not in ancestors]
+        ancestors |= set(parents)
+    read = {names[parent] for parent in _nodes("analysis")[mart]["depends_on"]["nodes"]}
+    assert read <= ancestors
+    assert not read & set(marts())
+
+
+def test_a_rate_over_several_cells_is_made_of_its_parts() -> None:
+    known = metrics()
+    assert value_of(known["fcr_rate"], {"resolved_first_contact": 3, "issues": 4}) == 0.75
+    assert value_of(known["cart_abandonment_rate"], {"abandoned": 3, "converted": 1}) == 0.75
+    assert value_of(known["fcr_rate"], {"resolved_first_contact": 0, "issues": 0}) is None
+    assert value_of(known["net_sales"], {"net_amount": 7}) == 7
+
+
+def test_an_unknown_metric_lists_the_known_ones(tmp_path) -> None:
+    with pytest.raises(ExplainError, match=r"no metric 'fcr'; .*did you mean .*metrics are .*fcr_rate.*net_sales"):
+        explain(Settings(tmp_path), "fcr", date(2026, 1, 5), {}, 20)
+
+
+def test_an_unknown_dimension_lists_the_known_ones(tmp_path) -> None:
+    with pytest.raises(ExplainError, match="fcr_rate has no dimension 'country'; there is channel, topic"):
+        explain(Settings(tmp_path), "fcr_rate", date(2026, 1, 5), {"country": "NL"}, 20)
+    with pytest.raises(ExplainError, match=r"no warehouse at .*: run cx nightly"):
+        explain(Settings(tmp_path), "fcr_rate", date(2026, 1, 5), {}, 20)
