@@ -143,7 +143,7 @@ where person_id is not null and day is not null and {{ counts_as_activity() }}
 
 {#
   The persons behind int_retention. A step is the time from one sign of life of a person to the next: an order (basis
-  inactivity) or a term of a contract (contractual); on a day of the step the person is active before its lapse day.
+  inactivity) or a stretch of cover under one plan (contractual); on a day of the step the person is active before its lapse day.
   A period ends on the metric day and starts at the end of start_day.
 #}
 {% macro retention_rows() -%}
@@ -153,22 +153,15 @@ with signs as (
 
   union all
 
-  -- the step is that of the latest of the terms started on its day
+  -- a stretch of one plan is told by the term that gives the plan
   select
-    'contractual', plan, person_id, started_day,
-    case when next_start <= covered_until + {{ setting('contract_grace_days') }} then next_start else covered_until end,
-    'subscriptions', _key,
-    cast(next_start is null or next_start > started_day as integer)
-  from (
-    select
-      *,
-      max(ended_day) over (in_order rows unbounded preceding) as covered_until,
-      lead(started_day) over in_order as next_start
-    from (
-      select t.*, s._key from {{ ref('int_contract_terms') }} t join {{ ref('stg_subscriptions') }} s on t.subscription_id = s.subscription_id
-    )
-    window in_order as (partition by person_id order by started_day, ended_day, subscription_id)
-  )
+    'contractual', s.plan, s.person_id, s.start_day, s.end_day,
+    'subscriptions', max_by(k._key, (s.start_day < t.ended_day, t.started_day, t.ended_day, t.subscription_id)), 1
+  from {{ ref('int_contract_spells') }} s
+  join {{ ref('int_contract_terms') }} t on s.person_id = t.person_id and t.started_day <= s.start_day
+  join {{ ref('stg_subscriptions') }} k on t.subscription_id = k.subscription_id
+  where s.plan <> 'all'
+  group by s.plan, s.person_id, s.start_day, s.end_day
 ),
 
 steps as (
