@@ -811,7 +811,7 @@ def _write(
         con.register("outcome", outcome)
         con.execute(
             "update ops.deliveries d set status = 'replaced' from outcome o where d.delivery = o.delivery "
-            "and d.status in ('accepted', 'refused', 'repeated') and o.status in ('accepted', 'repeated')"
+            "and (d.status in ('refused', 'repeated') or d.status = 'accepted' and o.status <> 'refused')"
         )
         con.execute(
             "update ops.deliveries d set status = o.status, run_id = $1, reason = o.reason, "

@@ -554,6 +554,37 @@ def test_what_repeats_a_refused_delivery_is_refused_in_later_runs_too(home: Home
     ]
 
 
+def test_of_several_deliveries_of_one_content_the_earliest_is_the_original_whenever_it_comes(home: Home) -> None:
+    """Otherwise rows would stand under another day than after a rebuild, and win or lose against others by that."""
+    home.con.execute("create schema staging; create table staging.stg_refunds (x int)")
+    home.put("r_2026-01-06.csv", refunds("a") + "bad,,,,\n")
+    home.put("r_2026-01-07.csv", refunds("a") + "bad,,,,\n")
+    home.load("refunds")
+    _changes(home)
+    home.put("r_2026-01-05.csv", refunds("a") + "bad,,,,\n")
+    loaded = home.load("refunds")
+    assert (loaded.accepted, loaded.rows_read) == (1, 2)
+    assert home.rows("select _file, _key from raw.refunds") == [("r_2026-01-05.csv", "a")]
+    assert home.rows("select file, line from ops.quarantine") == [("r_2026-01-05.csv", 3)]
+    assert _changes(home) == [("raw", "refunds", "a", None)]
+    assert home.rows("select file, status, rows_read, reason from ops.deliveries order by file") == [
+        ("r_2026-01-05.csv", "accepted", 2, None),
+        ("r_2026-01-06.csv", "repeated", 0, "same content as refunds:r_2026-01-05.csv"),
+        ("r_2026-01-07.csv", "repeated", 0, "same content as refunds:r_2026-01-05.csv"),
+    ]
+    before = state(home)
+    ingest.reset_feeds(home.con, home.settings, ["refunds"])
+    home.load("refunds")
+    assert state(home) == before
+
+
+def test_only_the_newest_content_of_a_delivery_stands_refused(home: Home) -> None:
+    for n, content in enumerate((refunds("a", "b", amount="0"), HEADER + '"never closed\n'), start=1):
+        home.put("r_2026-01-05.csv", content, mtime=n)
+        assert home.load("refunds").refused == 1
+    assert home.statuses() == {"r_2026-01-05.csv": ["replaced", "refused"]}
+
+
 class Died(Exception):
     """The load was interrupted."""
 
