@@ -71,14 +71,14 @@ select
   case
     when not counts then coalesce(_exclusion, 'its order is left out: ' || order_exclusion)
     when day is null then 'neither the line nor an order header tells its day'
-    when is_gift_card and not is_return then 'a gift card is no revenue'
+    when is_gift_card then 'a gift card is no revenue'
   end,
   is_return,
   case when counts and not is_return then cast(is_first and not has_header as integer) end,
   case when counts and not is_return and not is_gift_card then quantity end,
   case when counts and not is_return and not is_gift_card then amount end,
-  case when counts and not is_return then coalesce(discount_amount, 0) end,
-  case when counts and is_return then -amount end,
+  case when counts and not is_return and not is_gift_card then coalesce(discount_amount, 0) end,
+  case when counts and is_return and not is_gift_card then -amount end,
   null,
   null
 from (
