@@ -178,6 +178,15 @@ def accounts_of(con: duckdb.DuckDBPyConnection, feeds: Iterable[str]) -> dict[st
     return accounts
 
 
+Said = dict[tuple[Any, ...], tuple[Any, ...]]
+
+
+def _said(con: duckdb.DuckDBPyConnection, relation: str, *values: Any) -> Said:
+    """Parts and value of every cell."""
+    rows = con.execute(f"select metric, metric_date, dimensions, parts, value from {relation}", list(values)).fetchall()
+    return {row[:3]: row[3:] for row in rows}
+
+
 class Replay:
     """A history on a CX_HOME of its own, compared after every publication, or after the last one only."""
 
@@ -189,6 +198,7 @@ class Replay:
         self.business: dict[str, Any] = dict(history.business)
         self.through: date | None = None
         self.must_read_again: set[str] = set()
+        self.said: dict[Any, Said] = {}
         self.runs = 0
         self._configure()
 
@@ -257,6 +267,7 @@ class Replay:
             return
         release_file = self.home / "releases" / "current" / release.DATABASE
         self._compare_accounts()
+        self._compare_log(release_file)
         self._compare_books(release_file)
         self._compare_rebuild(release_file, is_last)
 
@@ -287,6 +298,34 @@ class Replay:
         wrong = {d: (actual.get(d), expected.get(d)) for d in actual.keys() | expected.keys() if actual.get(d) != expected.get(d)}
         if wrong:
             raise Differs(f"rows of deliveries, actual and expected: {wrong}")
+
+    def _compare_log(self, release_file: Path) -> None:
+        """The log of restatements is what differs from the release before, and every past release can be read back."""
+        with duckdb.connect(str(release_file), read_only=True) as con:
+            releases = con.execute("select published_at, data_through from marts.releases order by 1 desc limit 2").fetchall()
+            now = _said(con, "marts.metric_values")
+            if len(releases) == 2 and releases[1][0] in self.said:
+                before, through = self.said[releases[1][0]], releases[1][1]
+                expected = {
+                    cell: (before.get(cell, (None, None)), now.get(cell, (None, None)))
+                    for cell in before.keys() | now.keys()
+                    if before.get(cell) != now.get(cell) and cell[1] <= through
+                }
+                rows = con.execute(
+                    "select metric, metric_date, dimensions, old_parts, old_value, new_parts, new_value, kind, cause "
+                    "from marts.restatements where published_at = ?",
+                    [releases[0][0]],
+                ).fetchall()
+                if {row[:3]: (row[3:5], row[5:7]) for row in rows} != expected or len(rows) != len(expected):
+                    raise Differs(f"restatements {rows}, expected {expected}")
+                by_time = [row for row in rows if row[7] == "restatement" and row[8] == "maturity"]
+                if by_time:
+                    raise Differs(f"time alone moved final values: {by_time}")
+            self.said[releases[0][0]] = now
+            for published_at, said in self.said.items():
+                if _said(con, "marts.metric_as_published(?)", published_at) != said:
+                    raise Differs(f"what was published at {published_at} reads otherwise now")
+            self.tally.comparisons += len(self.said)
 
     def _compare_books(self, release_file: Path) -> None:
         assert self.through is not None
