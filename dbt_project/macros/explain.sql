@@ -87,7 +87,7 @@ from (
     l._exclusion, h._exclusion as order_exclusion,
     l._exclusion is null and h._exclusion is null as counts,
     h.order_id is not null as has_header,
-    case when l.is_return then coalesce(l.line_day, h.order_day) else coalesce(o.order_day, h.order_day) end as day,
+    coalesce(case when l.is_return then l.line_day end, o.order_day, h.order_day) as day,
     -- of a line that nothing dates, the header may say otherwise one day
     case when coalesce(o.order_day, h.order_day, l.line_day) is null then l.country
       else coalesce(o.country, h.country, l.country, 'unknown') end as country,

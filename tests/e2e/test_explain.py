@@ -138,7 +138,7 @@ class _Untidy:
         for i in ids("P", 14):
             merged = some([*self.persons[:4], *[None] * 8])
             rows["persons"].append({"person_id": i, "merged_into_id": merged, "is_test": some(("", "", "true"))})
-        for i in ids("S", 30):
+        for i in ids("S", 60):
             start, person, plan = at(), some(self.persons), some(("a", "b", ""))
             row = {"subscription_id": i, "person_id": person, "plan": plan, "status": "active"}
             rows["subscriptions"].append(row | {"started_at": start, "ended_at": some(("", start, after(start), after(start)))})
