@@ -167,6 +167,27 @@ def explain(
 
 
 @app.command()
+def verify(as_json: Json = False) -> None:
+    """Rebuild everything beside the warehouse and compare all rows; publishes nothing. Exit code 2 where rows differ."""
+    from orchestration.lib import verify as lib
+
+    began = time.perf_counter()
+    with err.status("verify") as shown:
+        found = lib.verify(Settings(), f"verify-{uuid.uuid4()}", lambda text: shown.update(f"verify: {text}"))
+    differing = [compared for compared in found if not compared.is_equal]
+    if as_json:
+        _print_json([vars(compared) for compared in found])
+    else:
+        columns = ["table", "rows", "only_in_warehouse", "only_in_rebuild"]
+        _print_table(None, columns, [vars(compared) for compared in found])
+        for compared in differing:
+            _print_table(compared.table, list(compared.sample[0]) if compared.sample else [], compared.sample)
+        word = f"{len(differing)} tables differ" if differing else "everything equal"
+        out.print(f"{word}: {len(found)} tables, {sum(c.rows for c in found)} rows, {time.perf_counter() - began:.0f} s")
+    raise typer.Exit(GATE if differing else OK)
+
+
+@app.command()
 def rollback(
     release: Annotated[str | None, typer.Argument(help="Name of a release; default: the one before the current.")] = None,
 ) -> None:
@@ -577,9 +598,12 @@ def main() -> None:
 
     from orchestration.lib.dbt_manifest import ManifestError
     from orchestration.lib.explain import ExplainError
+    from orchestration.lib.ingest import FilesGone
     from orchestration.lib.release import ReleaseError
     from orchestration.lib.run_lock import RunLocked
+    from orchestration.lib.verify import VerifyError
 
+    known = (ConfigError, ExplainError, FilesGone, ManifestError, ReleaseError, RunLocked, VerifyError, duckdb.Error)
     # Typer brings its own click, or uses the installed one; BadParameter -> UsageError -> ClickException in both.
     click_exception = typer.BadParameter.__mro__[2]
     try:
@@ -587,7 +611,7 @@ def main() -> None:
         sys.exit(app(standalone_mode=False) or OK)
     except click_exception as problem:
         problem.show()
-    except (ConfigError, ExplainError, ManifestError, ReleaseError, RunLocked, duckdb.Error) as problem:
+    except known as problem:
         err.print(f"error: {problem}")
     sys.exit(ERROR)
 

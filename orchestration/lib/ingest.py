@@ -93,6 +93,23 @@ def untaken_days(con: duckdb.DuckDBPyConnection, settings: Settings, last: date)
     return Window.of_days(min(days), last) if days else None
 
 
+def overwritten(con: duckdb.DuckDBPyConnection, settings: Settings) -> list[str]:
+    """Files of loaded deliveries that hold other content than the ledger knows."""
+    known = _known_files(con, "accepted", "repeated", "refused")
+    found = []
+    for source in settings.config.feed:
+        for file in readers.discover(settings, source):
+            if file.delivery not in known or _is_known(known, file):
+                continue
+            try:
+                is_same = readers.facts(file).content_hash == known[file.delivery][2]
+            except (FileRefused, OSError):
+                is_same = False
+            if not is_same:
+                found.append(file.relative)
+    return found
+
+
 def take_deliveries(con: duckdb.DuckDBPyConnection, settings: Settings, domain: str, window: Window, run_id: str) -> Taken:
     """Note every new or changed delivery of the domain in the window as `pending`, and judge what did not arrive."""
     taken = Taken()
