@@ -15,7 +15,7 @@ from typing import Any
 import duckdb
 
 from data_quality.verdict import Verdict
-from orchestration.lib.dbt_manifest import ManifestError, gate_of_test, marts, project_fingerprint, runner_manifest
+from orchestration.lib.dbt_manifest import ManifestError, definitions_fingerprint, gate_of_test, marts, runner_manifest
 from orchestration.lib.warehouse import connect
 from orchestration.settings import DBT_PROJECT_DIR, Settings
 
@@ -34,7 +34,7 @@ class Built:
 
 def fingerprint(settings: Settings) -> str:
     """Hash of the definitions and of the configured values: tables built under another one are rebuilt whole."""
-    return hashlib.sha256((project_fingerprint() + settings.config.business.model_dump_json()).encode()).hexdigest()
+    return hashlib.sha256((definitions_fingerprint() + settings.config.business.model_dump_json()).encode()).hexdigest()
 
 
 def build(settings: Settings, models: set[str], full_refresh: bool, progress: Callable[[str], None] = lambda _: None) -> Built:

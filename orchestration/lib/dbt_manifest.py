@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -62,11 +63,24 @@ class Metric:
 
 
 def project_fingerprint() -> str:
-    """Hash of every model, macro, test and configuration of the dbt project: the version of all definitions together."""
+    """Hash of every file of the dbt project: what the parsed manifest was made of."""
+    return _fingerprint(lambda _: True)
+
+
+def definitions_fingerprint() -> str:
+    """Hash of what decides the rows of a table: the version of all definitions together, without what only explains them.
+
+    Tests count: a test that is new has to see every day once.
+    """
+    return _fingerprint(lambda path: path.parts[0] != "analyses" and path.name != "explain.sql")
+
+
+def _fingerprint(is_counted: Callable[[Path], bool]) -> str:
     digest = hashlib.sha256()
     for path in sorted(p for pattern in _SOURCES for p in DBT_PROJECT_DIR.rglob(pattern)):
-        if TARGET not in path.parents:
-            digest.update(path.relative_to(DBT_PROJECT_DIR).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+        relative = path.relative_to(DBT_PROJECT_DIR)
+        if TARGET not in path.parents and is_counted(relative):
+            digest.update(relative.as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
 

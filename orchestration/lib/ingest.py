@@ -250,8 +250,8 @@ def reset_feeds(con: duckdb.DuckDBPyConnection, settings: Settings, feeds: list[
     """Forget everything loaded of these feeds, so that every delivery is loaded anew from the landing folder.
 
     One transaction with the ledger: a run that dies afterwards finds them all pending, and rebuilds every model.
-    Only what a delivery held before its file was overwritten with content that was refused cannot be read again: it
-    stays as it was read.
+    Only what a delivery held before its file was overwritten cannot be read again: it stays as it was read, until the
+    new content is loaded, or for good where that is refused.
 
     Raises:
         FilesGone: a delivery that is loaded is no longer in the landing folder; nothing was changed.
@@ -271,7 +271,7 @@ def reset_feeds(con: duckdb.DuckDBPyConnection, settings: Settings, feeds: list[
     with tx(con):
         con.execute(
             "create or replace temp table kept as select delivery from ops.deliveries where feed in (select unnest($1)) "
-            "and status in ('accepted', 'refused') group by delivery having count(distinct status) = 2",
+            "group by delivery having bool_or(status = 'accepted') and bool_or(status in ('refused', 'pending'))",
             [feeds],
         )
         for feed in feeds:

@@ -22,7 +22,7 @@ import duckdb
 from data_quality.rules import ident, literal
 from data_quality.verdict import Verdict
 from orchestration.lib import restatements
-from orchestration.lib.dbt_manifest import definition_of, manifest_json, marts, marts_on, metrics, project_fingerprint
+from orchestration.lib.dbt_manifest import definition_of, definitions_fingerprint, manifest_json, marts, marts_on, metrics
 from orchestration.lib.ingest import configuration_fingerprint
 from orchestration.lib.warehouse import tx
 
@@ -157,7 +157,7 @@ def publish(con: duckdb.DuckDBPyConnection, settings: Settings, run_id: str, fee
         "run_id": run_id,
         "published_at": now.isoformat(timespec="seconds"),
         "data_through": through,
-        "definitions": project_fingerprint(),
+        "definitions": definitions_fingerprint(),
         "configuration": configuration,
         "marts": {mart: _describe(con, mart) for mart in names},
         "marts_off": {mart: sorted(marts()[mart].feeds) for mart in marts() if mart not in names},
@@ -275,7 +275,7 @@ def _write_database(
     whole_bytes = previous["files"][DATABASE].get("whole_bytes", 0) if previous else 0
     is_copy = (
         previous is not None
-        and previous["definitions"] == project_fingerprint()
+        and previous["definitions"] == definitions_fingerprint()
         and list(previous["marts"]) == names
         and before.stat().st_size <= 2 * whole_bytes
         and _digest(before)["sha256"] == previous["files"][DATABASE]["sha256"]

@@ -55,8 +55,9 @@ def value_of(metric: Metric) -> str:
     """SQL of the metric's value from the columns of its mart, as DOUBLE."""
     if metric.value is not None:
         return f"cast({ident(metric.value)} as double)"
-    first, *others = (f"cast({ident(part)} as double)" for part in metric.parts)
-    return f"{first} / nullif({others[0]}, 0)" if others else first
+    below = " + ".join(f"cast({ident(part)} as double)" for part in metric.denominator)
+    value = f"cast({ident(metric.parts[0])} as double)"
+    return f"{value} / nullif({below}, 0)" if below else value
 
 
 def cells(metric: Metric, rows: str, grain: list[str] | tuple[str, ...]) -> str:

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from orchestration.settings import Settings
 
 
+BRIEF = "explain", "looking for new deliveries"
+"""Purposes of those who hold the lock for seconds: whoever comes meanwhile waits."""
+_PATIENCE = 60.0
+
+
 class RunLocked(Exception):
     """Another run works on this CX_HOME; two would wait for the same file."""
 
@@ -31,7 +36,12 @@ def run_lock(settings: Settings, purpose: str) -> Iterator[None]:
     """
     lock = FileLock(settings.run_lock)
     try:
-        lock.acquire(timeout=0)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            if (holder(settings) or {}).get("purpose") not in BRIEF:
+                raise
+            lock.acquire(timeout=_PATIENCE)
     except Timeout:
         who = holder(settings) or "a run that is just starting"
         raise RunLocked(f"another run holds {settings.run_lock}: {who}. Wait for it, then run this again.") from None

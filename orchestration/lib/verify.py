@@ -98,7 +98,8 @@ def _check(settings: Settings) -> None:
         overwritten = ingest.overwritten(con, settings)
         if overwritten:
             raise VerifyError(
-                f"{len(overwritten)} loaded files hold other content now (first: {overwritten[0]}): run cx nightly, then this again"
+                f"{len(overwritten)} loaded files hold other content now (first: {overwritten[0]}): "
+                "run cx nightly, then this again"
             )
         con.execute("checkpoint")
     need, free = 2 * settings.warehouse.stat().st_size, shutil.disk_usage(settings.home).free

@@ -7,6 +7,7 @@ import zipfile
 from datetime import date
 from pathlib import Path
 
+from tests import shuffled_retail
 from tests.company import release_of, rows_that_differ, run
 
 
@@ -25,3 +26,8 @@ def test_forty_real_days_by_night_equal_one_backfill(tmp_path: Path, real_data: 
         assert run(homes[0], "nightly", day) == 0
     assert run(homes[1], "backfill", days[0], days[-1]) == 0
     assert rows_that_differ(release_of(homes[0]), release_of(homes[1])) == {}
+
+
+def test_real_days_in_any_order_equal_a_rebuild_and_an_orderly_backfill(tmp_path: Path, real_data: Path) -> None:
+    """The same with all 305 days: python -m tests.shuffled_retail."""
+    assert shuffled_retail.history(real_data, tmp_path, days=25, runs=4, seed=5) == ({}, {})
