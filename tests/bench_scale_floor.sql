@@ -206,18 +206,21 @@ with terms as (
   from subscriptions where ended_at is null or day_of(ended_at) > day_of(started_at)
 ),
 n as (
-  select *, max(e) over (w rows between unbounded preceding and 1 preceding) as covered, lead(s) over w as next_s
-  from terms window w as (partition by person_id order by s, e, subscription_id)
+  select *, max(e) over (partition by person_id order by s, e, subscription_id rows between unbounded preceding and 1 preceding) as covered
+  from terms
 ),
 k as (
   select *, count(*) filter (where covered is null or s > covered + 7)
     over (partition by person_id order by s, e, subscription_id rows unbounded preceding) as k from n
 ),
-merged as (select person_id, k, min(s) as s, max(e) as e from k group by person_id, k)
+merged as (select person_id, k, min(s) as s, max(e) as e from k group by person_id, k),
+-- terms of a person do not overlap here: a term's plan holds until the next one starts
+plans as (
+  select person_id, k, plan, s, lead(s) over (partition by person_id, k order by s) as next_s from k
+)
 select person_id, 'contractual', 'all', s, e from merged
 union all
-select k.person_id, 'contractual', k.plan, k.s, least(coalesce(k.next_s, m.e), m.e)
-from k join merged m using (person_id, k) where least(coalesce(k.next_s, m.e), m.e) > k.s;
+select p.person_id, 'contractual', p.plan, p.s, coalesce(p.next_s, m.e) from plans p join merged m using (person_id, k);
 
 create table retention as
 with whole as (

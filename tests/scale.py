@@ -120,24 +120,30 @@ def _rows(scale: Scale) -> dict[str, str]:
             delay('order', n) as late, u('order state', n) as state
         from (
             -- carts become orders on their day, some two days later
-            select d, k, case when k < {converted} then d * {carts} + k when k < {recovered} and d >= 2 then (d - 2) * {carts} + k end as cart
+            select d, k, case when k < {converted} then d * {carts} + k
+                when k < {recovered} and d >= 2 then (d - 2) * {carts} + k end as cart
             from days, range({scale.orders}) r(k)
         )
     """
     order = f"""
         select 'O' || n as order_id, person_id, 'V' || cents('visitor', n, 0, 1000000) as visitor_id, 'C' || cart as cart_id,
-            written(ordered_at) as ordered_at, status, '{CURRENCY}' as currency, pick('sales channel', n, ['web', 'app', 'store']) as sales_channel,
+            written(ordered_at) as ordered_at, status, '{CURRENCY}' as currency,
+                pick('sales channel', n, ['web', 'app', 'store']) as sales_channel,
             pick('country', n, ['NL', 'NL', 'NL', 'BE', 'DE', 'FR']) as country,
             case when u('discount', n) < 0.2 then money(cents('discount of', n, 100, 1000)) else 0 end as discount_amount,
-            money(cents('tax', n, 100, 3000)) as tax_amount, case when u('shipping', n) < 0.5 then 4.95 else 0 end as shipping_amount,
-            u('test order', n) < 0.001 as is_test, written(ordered_at + to_days(cast(version_days as integer))) as updated_at, delivered
+            money(cents('tax', n, 100, 3000)) as tax_amount, case when u('shipping', n) < 0.5 then 4.95
+                else 0 end as shipping_amount,
+            u('test order', n) < 0.001 as is_test, written(ordered_at + to_days(cast(version_days as integer))) as updated_at,
+                delivered
     """
     subscribers = max(scale.orders // 100, 1)  # new ones a day
+    persons = max(3 * scale.first_customers, 3000 * subscribers)  # enough for everybody to hold one chain of terms
     terms = f"""
         -- terms of a subscriber start every 95 days; some end before the next starts. Subscribers began before the exports
         -- do, so that every year has as many terms.
-        select s, j, s * 16 + j as n, 'P' || (s * 7 % {scale.first_customers}) as person_id, first_day + 95 * j as from_day,
-            first_day + 95 * j + case when u('gap', s * 16 + j) < 0.7 then 95 when u('gap', s * 16 + j) < 0.85 then 92 else 75 end as to_day,
+        select s, j, s * 16 + j as n, 'P' || (s * 7 % {persons}) as person_id, first_day + 95 * j as from_day,
+            first_day + 95 * j + case when u('gap', s * 16 + j) < 0.7 then 95 when u('gap', s * 16 + j) < 0.85 then 92
+                else 75 end as to_day,
             pick('plan', case when u('new plan', s * 16 + j) < 0.1 then -s else s end, ['basic', 'plus', 'pro']) as plan
         from (select s, s // {subscribers} - 16 * 95 as first_day, least(15, floor(ln(1 - u('terms', s)) / ln(0.88))) as last_term
               from (select unnest(range(cast({subscribers} * (max(d) + 1 + 16 * 95) as bigint))) as s from days)),
@@ -159,9 +165,11 @@ def _rows(scale: Scale) -> dict[str, str]:
     return {
         "orders": f"""
             with orders as ({orders})
-            {order} from (select *, case when state < 0.02 then 'pending' else 'paid' end as status, 0 as version_days, d + late as delivered from orders)
+            {order} from (select *, case when state < 0.02 then 'pending' else 'paid' end as status, 0 as version_days,
+                d + late as delivered from orders)
             union all
-            {order} from (select *, case when state < 0.01 then 'cancelled' else 'paid' end as status, 1 + floor(u('settled', n) * 4) as version_days,
+            {order} from (select *, case when state < 0.01 then 'cancelled' else 'paid' end as status,
+                1 + floor(u('settled', n) * 4) as version_days,
                 d + late + 1 + floor(u('settled', n) * 4) as delivered from orders where state < 0.02)
         """,
         "order_lines": f"""
@@ -174,7 +182,8 @@ def _rows(scale: Scale) -> dict[str, str]:
             versions as (
                 select *, 0 as version_days from lines
                 union all
-                select n, l, m, ordered_at, delivered + 1 + floor(u('corrected by', m) * 3), 1 from lines where u('corrected', m) < 0.005
+                select n, l, m, ordered_at, delivered + 1 + floor(u('corrected by', m) * 3),
+                    1 from lines where u('corrected', m) < 0.005
             )
             select 'O' || n as order_id, l as line_id, 'S' || cents('product', m, 0, 5000) as product_id,
                 'Product ' || cents('product', m, 0, 5000) as product_name, cents('quantity', m, 1, 4) as quantity,
@@ -184,41 +193,52 @@ def _rows(scale: Scale) -> dict[str, str]:
                 written(ordered_at + to_days(version_days)) as updated_at, delivered
             from versions
             union all
-            select 'O' || n, 9, 'S' || cents('product', n * 4 + 1, 0, 5000), 'Product', -1, money(cents('price', n * 4 + 1, 500, 15000)), 0.00,
+            select 'O' || n, 9, 'S' || cents('product', n * 4 + 1, 0, 5000), 'Product', -1,
+                money(cents('price', n * 4 + 1, 500, 15000)), 0.00,
                 null, true, false, written(ordered_at + to_days(back)), written(ordered_at + to_days(back)), d + back
-            from (select *, 3 + cast(floor(u('back after', n) * 20) as integer) as back from orders where late = 0 and u('sent back', n) < 0.01)
+            from (select *, 3 + cast(floor(u('back after', n) * 20) as integer) as back
+                from orders where late = 0 and u('sent back', n) < 0.01)
         """,
         "refunds": f"""
             select 'R' || n as refund_id, 'O' || n as order_id, written(ordered_at + to_days(after)) as refunded_at,
                 money(cents('refund', n, 300, 6000)) as amount, '{CURRENCY}' as currency,
-                pick('why', n, ['damaged', 'late', 'unwanted']) as reason, d + after + cast(u('refund late', n) < 0.02 as integer) as delivered
-            from (select *, 4 + cast(floor(u('refund after', n) * 26) as integer) as after from ({orders}) where u('refund', n) < 0.04)
+                pick('why', n, ['damaged', 'late', 'unwanted']) as reason,
+                    d + after + cast(u('refund late', n) < 0.02 as integer) as delivered
+            from (select *, 4 + cast(floor(u('refund after', n) * 26) as integer) as after
+                from ({orders}) where u('refund', n) < 0.04)
         """,
         "cart_events": f"""
             select 'E' || m as event_id, 'C' || cart as cart_id, cast(null as varchar) as person_id,
                 'V' || cents('cart visitor', cart, 0, 1000000) as visitor_id,
                 case when e = 0 then 'add' when e = 1 and u('second', cart) < 0.85 then 'add' when e = 1 then 'remove'
                     when u('third', cart) < 0.6 then 'checkout' when u('third', cart) < 0.95 then 'add' else 'empty' end as event,
-                written(at_time(d, 0.9 * u('cart at', cart)) - to_seconds(cast((2 - e) * (30 + 300 * u('pause', m)) as integer))) as occurred_at,
-                'S' || cents('cart product', m, 0, 5000) as product_id, 1 as quantity, money(cents('cart price', m, 500, 15000)) as unit_price,
+                written(at_time(d, 0.9 * u('cart at', cart)) - to_seconds(cast((2 - e) * (30 + 300 * u('pause',
+                    m)) as integer))) as occurred_at,
+                'S' || cents('cart product', m, 0, 5000) as product_id, 1 as quantity,
+                    money(cents('cart price', m, 500, 15000)) as unit_price,
                 pick('device', cart, ['desktop', 'mobile', 'mobile', 'tablet']) as device, d + delay('cart', m) as delivered
-            from (select d, d * {carts} + k as cart, e, (d * {carts} + k) * 3 + e as m from days, range({carts}) r(k), range(3) s(e))
+            from (select d, d * {carts} + k as cart, e, (d * {carts} + k) * 3 + e as m from days, range({carts}) r(k),
+                range(3) s(e))
         """,
         "contacts": f"""
             with contacts as (
                 select d, k, d * {scale.contacts} + k as n, {contact_of} as as_of, d - {again} as as_day,
-                    at_time(d, u('contact at', d * {scale.contacts} + k)) as started_at, u('outcome', d * {scale.contacts} + k) as outcome,
+                    at_time(d, u('contact at', d * {scale.contacts} + k)) as started_at,
+                        u('outcome', d * {scale.contacts} + k) as outcome,
                     cents('talk', d * {scale.contacts} + k, 60, 900) as talk
                 from days, range({scale.contacts}) r(k)
             )
             select 'T' || n as contact_id, case when k < {cases} then 'K' || (d * {cases} + k) end as case_id,
                 {person.format("as_of", "as_day")} as person_id, pick('channel', n, ['phone', 'email', 'chat']) as channel,
-                case when u('direction', n) < 0.92 then 'inbound' else 'outbound' end as direction, pick('topic', as_of, {topics}) as topic,
+                case when u('direction', n) < 0.92 then 'inbound' else 'outbound' end as direction,
+                    pick('topic', as_of, {topics}) as topic,
                 pick('queue', n, ['first line', 'second line', 'billing']) as queue, 'A' || cents('agent', n, 0, 60) as agent_id,
                 written(started_at) as started_at, written(started_at + to_seconds(30)) as answered_at,
                 written(started_at + to_seconds(30 + talk)) as ended_at, 30 as wait_seconds, talk as talk_seconds,
-                case when outcome < 0.85 then 'handled' when outcome < 0.95 then 'abandoned' when outcome < 0.9998 then 'contained' else 'lost' end as outcome,
-                u('spam', n) < 0.01 as is_spam, written(started_at + to_seconds(30 + talk)) as updated_at, d + delay('contact', n) as delivered
+                case when outcome < 0.85 then 'handled' when outcome < 0.95 then 'abandoned'
+                    when outcome < 0.9998 then 'contained' else 'lost' end as outcome,
+                u('spam', n) < 0.01 as is_spam, written(started_at + to_seconds(30 + talk)) as updated_at,
+                    d + delay('contact', n) as delivered
             from contacts
         """,
         "cases": f"""
@@ -227,12 +247,17 @@ def _rows(scale: Scale) -> dict[str, str]:
                 select *, 0 as after, cast(null as timestamp) as resolved_at, 'open' as status, 0 as reopens from cases
                 union all select *, resolved_after, opened_at + to_days(cast(resolved_after as integer)), 'resolved', 0 from cases
                 union all select *, resolved_after + reopened_after + 2,
-                    opened_at + to_days(cast(resolved_after + reopened_after + 2 as integer)), 'resolved', 1 from cases where reopened
+                    opened_at + to_days(cast(resolved_after + reopened_after + 2 as integer)), 'resolved',
+                        1 from cases where reopened
             )
-            select 'K' || n as case_id, {person.format("contact", "d")} as person_id, pick('case channel', n, ['phone', 'email', 'chat']) as channel,
-                pick('topic', contact, {topics}) as topic, 'normal' as priority, pick('case queue', n, ['first line', 'second line', 'billing']) as queue,
-                'A' || cents('owner', n, 0, 60) as agent_id, status, written(opened_at) as opened_at, written(resolved_at) as resolved_at,
-                cents('handovers', n, 0, 3) as reassignment_count, reopens as reopen_count, written(opened_at + to_days(cast(after as integer))) as updated_at,
+            select 'K' || n as case_id, {person.format("contact", "d")} as person_id,
+                pick('case channel', n, ['phone', 'email', 'chat']) as channel,
+                pick('topic', contact, {topics}) as topic, 'normal' as priority,
+                    pick('case queue', n, ['first line', 'second line', 'billing']) as queue,
+                'A' || cents('owner', n, 0, 60) as agent_id, status, written(opened_at) as opened_at,
+                    written(resolved_at) as resolved_at,
+                cents('handovers', n, 0, 3) as reassignment_count, reopens as reopen_count,
+                    written(opened_at + to_days(cast(after as integer))) as updated_at,
                 d + after + delay('case', n * 4 + reopens) as delivered
             from versions
         """,
@@ -244,15 +269,20 @@ def _rows(scale: Scale) -> dict[str, str]:
                 union all select n, d, opened_at, resolved_after + reopened_after, 'reopened', 2 from cases where reopened
                 union all select n, d, opened_at, resolved_after + reopened_after + 2, 'resolved', 3 from cases where reopened
             )
-            select 'H' || (n * 4 + e) as event_id, 'K' || n as case_id, event, written(opened_at + to_days(cast(after as integer))) as occurred_at,
-                'agent' as actor_type, 'A' || cents('owner', n, 0, 60) as actor_id, d + after + delay('case event', n * 4 + e) as delivered
+            select 'H' || (n * 4 + e) as event_id, 'K' || n as case_id, event,
+                written(opened_at + to_days(cast(after as integer))) as occurred_at,
+                'agent' as actor_type, 'A' || cents('owner', n, 0, 60) as actor_id,
+                    d + after + delay('case event', n * 4 + e) as delivered
             from events
         """,
         "subscriptions": f"""
             with terms as ({terms})
-            select 'U' || n as subscription_id, person_id, plan, 9.95 as mrr, '{CURRENCY}' as currency, written(at_time(from_day, 0.5)) as started_at,
-                case when ended then written(at_time(to_day, 0.4)) end as ended_at, case when ended then 'ended' else 'active' end as status,
-                cast(null as varchar) as cancel_reason, written(at_time(case when ended then to_day else from_day end, 0.5)) as updated_at,
+            select 'U' || n as subscription_id, person_id, plan, 9.95 as mrr, '{CURRENCY}' as currency,
+                written(at_time(from_day, 0.5)) as started_at,
+                case when ended then written(at_time(to_day, 0.4)) end as ended_at,
+                    case when ended then 'ended' else 'active' end as status,
+                cast(null as varchar) as cancel_reason, written(at_time(case when ended then to_day else from_day end,
+                    0.5)) as updated_at,
                 (case when ended then to_day else from_day end) + delay('term', n * 2 + cast(ended as integer)) as delivered
             from (select *, unnest([false, true]) as ended from terms)
         """,
@@ -260,7 +290,8 @@ def _rows(scale: Scale) -> dict[str, str]:
             with persons as (
                 select d, unnest(range(case when d = 0 then 0 else pool(d - 1) end, pool(d))) as p, 0 as changed from days
                 union all
-                select d, cents('moved', d * {scale.new_customers} + k, 0, pool(d)), 1 from days, range({max(scale.new_customers // 2, 1)}) r(k) where d > 0
+                select d, cents('moved', d * {scale.new_customers} + k, 0, pool(d)), 1 from days,
+                    range({max(scale.new_customers // 2, 1)}) r(k) where d > 0
             )
             select 'P' || p as person_id, 'p' || p || case when changed = 1 then '.' || d else '' end || '@example.com' as email,
                 'Person ' || p as name, pick('country', p, ['NL', 'NL', 'NL', 'BE', 'DE', 'FR']) as country,

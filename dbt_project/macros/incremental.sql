@@ -7,6 +7,8 @@
                  those keys (`changed_filter`), and the strategy replaces exactly them, so a key that vanished vanishes.
                  `meta.logs` lists {entity, key, day}: what rows that really differ add to `ops.changes`, with the
                  deliveries and the cause that moved them. A row delivered again unchanged moves nothing downstream.
+                 A log with `compare` (columns) holds only rows that differ in these: of an interval that ends otherwise,
+                 its end moves and its start does not.
                  `meta.matched_on_day`: a change concerns only the rows of its own day (column named), not the whole key.
   affected_days  marts. `meta.reach` lists {model, entity, before, after}: a change on day d concerns the mart's days
                  d - before .. d + after (after: open = to the last complete day). `meta.matures_in` (SQL over the
@@ -60,7 +62,19 @@
   select *, false from come;
   {%- for log in meta.get('logs', []) %}
   insert into {{ ops('changes') }}
-  with moved as (
+  with differing as (
+    {%- if log.compare %}
+    {%- set compared = log.compare | join(', ') %}
+    select *, true as _is_gone
+    from (select {{ compared }} from moved_here where _is_gone except all select {{ compared }} from moved_here where not _is_gone)
+    union all
+    select *, false
+    from (select {{ compared }} from moved_here where not _is_gone except all select {{ compared }} from moved_here where _is_gone)
+    {%- else %}
+    from moved_here
+    {%- endif %}
+  ),
+  moved as (
     select
       *,
       case
@@ -68,7 +82,7 @@
         when _is_gone then 'deletion'
         else 'late_rows'
       end as _cause
-    from moved_here
+    from differing
   )
   select distinct '{{ this.name }}', '{{ log.entity }}', m.{{ log.key }}, cast({{ 'm.' ~ log.day if log.day != 'null' else 'null' }} as date), c.delivery, coalesce(c.cause, m._cause)
   from moved m

@@ -11,15 +11,20 @@
         or _delivery_day = (select max(_delivery_day) from {{ source('raw', feed) }})
       )
   {%- endset -%}
-  {#- Only keys with several versions are sorted: most feeds have few, and counting costs a fifth of a window. -#}
+  {%- set newest_first -%}
+    row_number() over (partition by _key order by _version desc nulls last, _delivery_day desc, _file desc, _line desc)
+  {%- endset -%}
+  {%- if is_incremental() -%}
+  select * {{ rows }} qualify {{ newest_first }} = 1
+  {%- else -%}
+  {#- Only keys with several versions are sorted: most feeds have few, and counting costs a third of sorting all. -#}
   select * {{ rows }}
     and _key not in (select _key {{ rows }} group by _key having count(*) > 1)
   union all
   (
     select * {{ rows }}
       and _key in (select _key {{ rows }} group by _key having count(*) > 1)
-    qualify row_number() over (
-      partition by _key order by _version desc nulls last, _delivery_day desc, _file desc, _line desc
-    ) = 1
+    qualify {{ newest_first }} = 1
   )
+  {%- endif -%}
 {%- endmacro %}

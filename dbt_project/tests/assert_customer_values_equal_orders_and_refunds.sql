@@ -3,8 +3,11 @@
 with tested as (
   select key as person_id from {{ ops('changes') }} where model in ('int_orders', 'int_refunds') and entity = 'person'
   union
+  -- no day is that late, so that nothing is read unless everything was built
   select person_id from {{ ref('int_orders') }}
-  where person_id is not null and exists (from {{ ops('affected') }} where mart = 'clv_daily' and day is null)
+  where person_id is not null and order_day >= (
+    select coalesce(min(date '0001-01-01'), date '9999-12-31') from {{ ops('affected') }} where mart = 'clv_daily' and day is null
+  )
 ),
 
 bought as (

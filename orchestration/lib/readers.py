@@ -123,12 +123,14 @@ def discover(settings: Settings, source: FeedSource) -> Iterator[LandingFile]:
         hidden = any(part.startswith(".") for part in relative.split("/"))
         if match is None or hidden or path.suffix in (".tmp", ".part") or not path.is_file():
             continue
-        day = datetime.fromtimestamp(path.stat().st_mtime, zone).date()
+        day = None
         if "day" in regex.groupindex:
             try:
                 day = date.fromisoformat(match["day"])
             except ValueError:
                 problem = f"{relative}: its name has the date {match['day']}, which does not exist. Rename the file."
+        if day is None:
+            day = datetime.fromtimestamp(path.stat().st_mtime, zone).date()
         found.append(LandingFile(path, relative, source, day, problem))
     return iter(sorted(found, key=lambda file: (file.delivery_day, file.relative)))
 

@@ -3,7 +3,10 @@
     unique_key='person_id',
     meta={
       'changed_by': [['int_contract_terms', 'person']],
-      'logs': []
+      'logs': [
+        {'entity': 'person', 'key': 'person_id', 'day': 'start_day', 'compare': ['person_id', 'plan', 'start_day']},
+        {'entity': 'person', 'key': 'person_id', 'day': 'end_day', 'compare': ['person_id', 'plan', 'end_day']},
+      ]
     }
 ) }}
 

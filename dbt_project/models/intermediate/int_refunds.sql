@@ -10,7 +10,12 @@
     }
 ) }}
 
-with money_back as (
+with orders as (
+  select order_id, person_id, order_day, country, sales_channel, currency
+  from {{ ref('int_orders') }} where {{ changed_filter('order_id') }}
+),
+
+money_back as (
   select 'refund ' || refund_id as refund_key, order_id, refund_day, amount as refund_amount, cast(0 as decimal(18, 4)) as cost_amount, false as is_return
   from {{ ref('stg_refunds') }}
   where {{ changed_filter('order_id') }} and _exclusion is null
@@ -27,7 +32,7 @@ with money_back as (
     case when count(*) = count(l.unit_cost) then sum(cast(l.quantity * l.unit_cost as decimal(18, 4))) end,
     true
   from {{ ref('stg_order_lines') }} l
-  join {{ ref('int_orders') }} o on l.order_id = o.order_id
+  join orders o on l.order_id = o.order_id
   -- a gift card was no revenue when it was sold, and takes none away when it comes back
   where l.is_return and not coalesce(l.is_gift_card, false) and l._exclusion is null and {{ changed_filter('l.order_id') }}
     and coalesce(l.line_day, o.order_day) is not null
@@ -47,6 +52,7 @@ select
   cast(m.refund_amount as decimal(18, 4)) as refund_amount,
   cast(m.cost_amount as decimal(18, 4)) as cost_amount
 from money_back m
-left join {{ ref('int_orders') }} o on m.order_id = o.order_id
-left join {{ ref('stg_orders') }} h on m.order_id = h.order_id
-where h._exclusion is null
+left join orders o on m.order_id = o.order_id
+where m.order_id not in (
+  select order_id from {{ ref('stg_orders') }} where _exclusion is not null and {{ changed_filter('order_id') }}
+)

@@ -6,7 +6,7 @@
       'matures_in': 'contract_grace_days',
       'reach': [
         {'model': 'int_customer_days', 'entity': 'person', 'before': 0, 'after': 'open'},
-        {'model': 'int_contract_terms', 'entity': 'person', 'before': 'contract_grace_days', 'after': 'open'},
+        {'model': 'int_contract_spells', 'entity': 'person', 'before': 0, 'after': 'open'},
       ]
     }
 ) }}
