@@ -78,6 +78,33 @@ def rebuild(as_json: Json = False) -> None:
 
 
 @app.command()
+def verify(as_json: Json = False) -> None:
+    """Rebuild everything beside the warehouse and compare row for row. Changes and publishes nothing.
+
+    Exit codes: 0 equal, 2 different, 1 could not be compared.
+    """
+    from orchestration.lib import progress
+    from orchestration.lib import verify as verifying
+
+    began = time.perf_counter()
+    with err.status("verify: starting") as shown:
+        verified = verifying.verify(Settings(), _Ticker(shown, "verify", progress.LOG_EVERY))
+    if as_json:
+        _print_json({"equal": verified.equal, "notes": verified.notes, "tables": [vars(table) for table in verified.tables]})
+    else:
+        columns = ["table", "rows", "only_in_warehouse", "only_in_rebuild"]
+        _print_table(None, columns, [vars(table) for table in verified.tables])
+        for table in verified.tables:
+            if table.sample:
+                _print_table(f"{table.table}: rows of one side only", list(table.sample[0]), table.sample)
+        for note in verified.notes:
+            out.print(note)
+        word = "equal" if verified.equal else "DIFFERENT: run `cx rebuild` to mend, and report this"
+        out.print(f"warehouse and rebuild are {word}; {time.perf_counter() - began:.1f} s")
+    raise typer.Exit(OK if verified.equal else GATE)
+
+
+@app.command()
 def status(as_json: Json = False) -> None:
     """Show the current release, the feeds behind it, and what is waiting."""
     from orchestration.lib import release
@@ -577,8 +604,10 @@ def main() -> None:
 
     from orchestration.lib.dbt_manifest import ManifestError
     from orchestration.lib.explain import ExplainError
+    from orchestration.lib.ingest import FilesGone
     from orchestration.lib.release import ReleaseError
     from orchestration.lib.run_lock import RunLocked
+    from orchestration.lib.verify import VerifyError
 
     # Typer brings its own click, or uses the installed one; BadParameter -> UsageError -> ClickException in both.
     click_exception = typer.BadParameter.__mro__[2]
@@ -587,7 +616,9 @@ def main() -> None:
         sys.exit(app(standalone_mode=False) or OK)
     except click_exception as problem:
         problem.show()
-    except (ConfigError, ExplainError, ManifestError, ReleaseError, RunLocked, duckdb.Error) as problem:
+    except (
+        ConfigError, ExplainError, FilesGone, ManifestError, ReleaseError, RunLocked, VerifyError, duckdb.Error,
+    ) as problem:  # fmt: skip
         err.print(f"error: {problem}")
     sys.exit(ERROR)
 

@@ -14,7 +14,7 @@ import json
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -452,9 +452,10 @@ def _pending(con: duckdb.DuckDBPyConnection, settings: Settings, feed: str) -> l
         [feed],
     ).fetchall()
     pending: list[tuple[LandingFile, str | None]] = []
-    for delivery, _, relative, reason in rows:
+    for delivery, day, relative, reason in rows:
         if delivery in files:
-            pending.append((files[delivery], reason))
+            # Where its name does not say it, a file's day is that of its taking, however often it is touched later.
+            pending.append((replace(files[delivery], delivery_day=day), reason))
         else:
             con.execute(
                 "update ops.deliveries set status = 'vanished', reason = ? where delivery = ? and status = 'pending'",
