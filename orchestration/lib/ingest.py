@@ -14,7 +14,7 @@ import json
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -91,23 +91,6 @@ def untaken_days(con: duckdb.DuckDBPyConnection, settings: Settings, last: date)
     ]
     days += [day for (day,) in con.execute("select delivery_day from ops.deliveries where status = 'pending'").fetchall()]
     return Window.of_days(min(days), last) if days else None
-
-
-def overwritten(con: duckdb.DuckDBPyConnection, settings: Settings) -> list[str]:
-    """Files of loaded deliveries that hold other content than the ledger knows."""
-    known = _known_files(con, "accepted", "repeated", "refused")
-    found = []
-    for source in settings.config.feed:
-        for file in readers.discover(settings, source):
-            if file.delivery not in known or _is_known(known, file):
-                continue
-            try:
-                is_same = readers.facts(file).content_hash == known[file.delivery][2]
-            except (FileRefused, OSError):
-                is_same = False
-            if not is_same:
-                found.append(file.relative)
-    return found
 
 
 def take_deliveries(con: duckdb.DuckDBPyConnection, settings: Settings, domain: str, window: Window, run_id: str) -> Taken:
@@ -469,9 +452,10 @@ def _pending(con: duckdb.DuckDBPyConnection, settings: Settings, feed: str) -> l
         [feed],
     ).fetchall()
     pending: list[tuple[LandingFile, str | None]] = []
-    for delivery, _, relative, reason in rows:
+    for delivery, day, relative, reason in rows:
         if delivery in files:
-            pending.append((files[delivery], reason))
+            # Where its name does not say it, a file's day is that of its taking, however often it is touched later.
+            pending.append((replace(files[delivery], delivery_day=day), reason))
         else:
             con.execute(
                 "update ops.deliveries set status = 'vanished', reason = ? where delivery = ? and status = 'pending'",

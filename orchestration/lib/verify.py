@@ -1,7 +1,9 @@
-"""Whether the warehouse is what its exports say: a rebuild beside it, compared with it row by row.
+"""`cx verify`: everything loaded and built anew beside the warehouse, then compared with it row for row.
 
-Belongs here: the copy, the comparison. Does not: how a rebuild works (`ingest`, `dbt_build`), or mending what differs:
-that is a rebuild of the warehouse itself.
+Belongs here: whether the warehouse can be compared, the rebuild beside it, the comparison. Does not: any way of loading or
+building of its own (`ingest`, `dbt_build`), printing (`cli`).
+
+Nothing of the warehouse, the landing folder or the releases is changed, and nothing is published.
 """
 
 from __future__ import annotations
@@ -10,178 +12,240 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import duckdb
 
 from data_quality.rules import ident, literal
-from orchestration.lib import dbt_build, ingest, release, warehouse
-from orchestration.lib.dbt_manifest import marts, models_on
+from orchestration.lib import dbt_build, ingest, readers, release, warehouse
+from orchestration.lib.dbt_manifest import models_on
 from orchestration.lib.run_lock import run_lock
 from orchestration.settings import Settings
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-FOLDER = "verify"
+SCHEMAS = ("raw", "staging", "intermediate", "marts")
 _SAMPLE_ROWS = 5
-# When and by which run something was read is no part of what was read.
-_PASSING = {"raw": ("_ingested_at",), "ops.quarantine": ("run_id",)}
-_SCHEMAS = ("raw", "staging", "intermediate", "marts")
-# What a delivery holds now; earlier versions of it are history that a rebuild does not repeat.
-_DELIVERIES = (
-    "select delivery, content_hash, status, rows_read, rows_accepted, rows_quarantined from {0}.ops.deliveries "
-    "where status in ('accepted', 'repeated', 'refused')"
+_HISTORY = {"_ingested_at", "run_id"}
+"""Columns that say when a row was read, and by which run: the rebuild is another one."""
+_LEDGER = (
+    "select delivery, delivery_day, file, content_hash, rows_read, rows_accepted, rows_quarantined "
+    "from {}.ops.deliveries where status = 'accepted'"
 )
 
 
 class VerifyError(Exception):
-    """The warehouse cannot be compared as it is; the message says what to do first."""
+    """The warehouse cannot be compared with a rebuild now; the message says why and what to do."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Compared:
-    """One table of the warehouse beside the same table of the rebuild."""
+    """One table on both sides."""
 
     table: str
     rows: int
+    """In the warehouse."""
     only_in_warehouse: int
     only_in_rebuild: int
     sample: list[dict[str, Any]] = field(default_factory=list)
+    """Rows of one side only, at most five of each; `side` names it."""
 
     @property
-    def is_equal(self) -> bool:
-        """Whether both hold the same rows, each as often."""
+    def equal(self) -> bool:
+        """Both sides have the same rows, each as often."""
         return not (self.only_in_warehouse or self.only_in_rebuild)
 
 
-def verify(settings: Settings, run_id: str, progress: Callable[[str], None] = lambda _: None) -> list[Compared]:
-    """Load every delivery anew and build everything in a copy of the warehouse; compare all tables, and the release.
+@dataclass
+class Verified:
+    """What was compared, and what could not be part of it."""
 
-    Nothing is published or changed, and the copy is removed. Deliveries that came since the last run are no part of it.
+    tables: list[Compared] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def equal(self) -> bool:
+        """No table differs."""
+        return all(table.equal for table in self.tables)
+
+
+def verify(settings: Settings, progress: Callable[[str], None] = lambda _: None) -> Verified:
+    """Rebuild beside the warehouse and compare: raw rows, staging, intermediate, marts, ledger, quarantine, release.
+
+    Compared is what the ledger knows. A file that is in the landing folder and was not taken yet is no part of that, and
+    is noted. A loaded file that changed since cannot be read as it was: that is no difference, but an error.
 
     Raises:
-        VerifyError: nothing was built yet, a run was not published, a loaded file was overwritten, the disk is too full, or
-            the rebuild failed.
+        RunLocked: a run is working on this CX_HOME.
+        VerifyError: there is nothing to compare, a run left something unpublished, files or configuration changed since
+            the last run, or the disk is too small for a second warehouse.
         FilesGone: loaded files are no longer in the landing folder.
-        RunLocked: a run is at work.
     """
-    with run_lock(settings, "verify"):
-        _check(settings)
-        with _beside(settings) as second:
-            progress("loading every delivery anew")
-            feeds = sorted({source.feed for source in settings.config.feed})
-            with warehouse.connect(second) as con:
-                ingest.reset_feeds(con, second, feeds)
-                for feed in feeds:
-                    ingest.load_feed(
-                        con, second, feed, run_id, lambda feed, done, of: progress(f"{feed}: {done} of {of} deliveries")
-                    )
-            progress("building everything")
-            built = dbt_build.build(second, models_on(set(feeds)), full_refresh=True)
-            failed = [verdict.sentence() for verdict in built.verdicts if not verdict.passed]
-            if failed:
-                raise VerifyError("the rebuild does not pass its own gates: " + "; ".join(failed))
+    settings.make_folders()
+    with run_lock(settings, "cx verify"):
+        verified = Verified(notes=_comparable(settings))
+        with _copy(settings) as beside:
+            _rebuild(beside, progress)
             progress("comparing")
-            return _compare(settings, second)
+            verified.tables = _compare(settings, beside)
+        published = _compare_release(settings)
+        verified.tables += published
+        if not published:
+            verified.notes.append("no release of this warehouse is there to be compared: readers see none, or an older one")
+    return verified
 
 
-def _check(settings: Settings) -> None:
+def _comparable(settings: Settings) -> list[str]:
+    """Notes on what is not part of the comparison."""
     if not settings.warehouse.exists():
-        raise VerifyError(f"no warehouse at {settings.warehouse}: run cx nightly or cx backfill first")
-    with warehouse.connect(settings) as con:
-        warehouse.prepare(con, settings.config)
-        release.recover(con, settings)
-        waiting = "select (select count(*) from ops.changes) + (select count(*) from ops.affected)"
-        if con.execute(waiting).fetchone()[0] or not con.execute("from ops.releases limit 1").fetchone():
-            raise VerifyError("the last run was not published, so the warehouse is half-way: run cx nightly, then this again")
-        overwritten = ingest.overwritten(con, settings)
-        if overwritten:
-            raise VerifyError(
-                f"{len(overwritten)} loaded files hold other content now (first: {overwritten[0]}): "
-                "run cx nightly, then this again"
-            )
-        con.execute("checkpoint")
-    need, free = 2 * settings.warehouse.stat().st_size, shutil.disk_usage(settings.home).free
-    if free < need:
-        raise VerifyError(f"{settings.home} has {free / 1e9:.1f} GB free; a copy and a rebuild need about {need / 1e9:.1f} GB")
+        raise VerifyError(f"there is no warehouse at {settings.warehouse} yet: run `cx nightly` or `cx backfill` first")
+    feeds = {source.feed for source in settings.config.feed}
+    with warehouse.connect(settings, read_only=True) as con:
+        try:
+            unpublished = con.execute(
+                "select exists (from ops.changes) or exists (from ops.affected) "
+                "or exists (from ops.deliveries where status = 'pending')"
+            ).fetchone()
+            fingerprint = con.execute("select fingerprint from ops.clock").fetchone()
+        except duckdb.CatalogException:
+            raise VerifyError("the warehouse was never published: run `cx nightly` or `cx backfill` first") from None
+        if unpublished and unpublished[0]:
+            raise VerifyError("the last run was not published, so tables lag behind each other: run `cx nightly` first")
+        loaded = {feed for (feed,) in con.execute("select feed from ops.loaded").fetchall()}
+        is_same_reading = not ingest.changed_reading(con, settings, sorted(feeds)) and loaded <= feeds
+        if not is_same_reading or fingerprint != (dbt_build.fingerprint(settings),):
+            raise VerifyError("cx.toml, a contract or a model changed since the last run: run `cx nightly` first")
+        known = {
+            delivery: (size, mtime, digest)
+            for delivery, size, mtime, digest in con.execute(
+                "select delivery, bytes, mtime_ns, content_hash from ops.deliveries "
+                "where status in ('accepted', 'repeated', 'refused') order by taken_at"
+            ).fetchall()
+        }
+    files = [file for source in settings.config.feed for file in readers.discover(settings, source)]
+    changed = [file for file in files if file.delivery in known and _has_changed(file, *known[file.delivery])]
+    if changed:
+        raise VerifyError(
+            f"{len(changed)} files are not what they were when they were taken (first: {changed[0].relative}), so the rebuild "
+            f"would read something else: run `cx nightly --day {changed[0].delivery_day}` first"
+        )
+    new = [file for file in files if file.delivery not in known]
+    if not new:
+        return []
+    return [f"not part of the comparison: {len(new)} files that no run has taken yet (first: {new[0].relative})"]
+
+
+def _has_changed(file: readers.LandingFile, size: int, mtime_ns: int, digest: str) -> bool:
+    stat = file.path.stat()
+    if (stat.st_size, stat.st_mtime_ns) == (size, mtime_ns):
+        return False
+    try:
+        return readers.facts(file).content_hash != digest
+    except readers.FileRefused:
+        return True
 
 
 @contextmanager
-def _beside(settings: Settings) -> Iterator[Settings]:
-    """A home with a copy of the warehouse and the same landing folder; removed on leaving."""
-    folder = settings.home / FOLDER
-    _remove(folder)
-    folder.mkdir()
-    (folder / "landing").symlink_to(settings.landing)
-    second = Settings(folder, settings.config_path, settings.env)
+def _copy(settings: Settings) -> Iterator[Settings]:
+    """A second CX_HOME beside the first: a copy of its warehouse, the same landing folder. It is gone afterwards."""
+    folder = settings.home / "verify"
+    shutil.rmtree(folder, ignore_errors=True)  # of a process that was killed
+    # The copy, and everything once more before what it replaces is free.
+    needed = 2 * settings.warehouse.stat().st_size + (64 << 20)
+    free = shutil.disk_usage(settings.home).free
+    if free < needed:
+        raise VerifyError(
+            f"a second warehouse beside {settings.warehouse} needs {needed >> 20:,} MB and {free >> 20:,} MB are free: "
+            "make room, or copy CX_HOME to a larger disk and verify there"
+        )
+    beside = Settings(folder, settings.config_path, settings.env)
     try:
-        second.make_folders()
-        shutil.copyfile(settings.warehouse, second.warehouse)
-        yield second
+        folder.mkdir()
+        beside.landing.symlink_to(settings.landing, target_is_directory=True)
+        beside.make_folders()
+        for source in (settings.warehouse, settings.warehouse.with_name(settings.warehouse.name + ".wal")):
+            if source.exists():
+                shutil.copyfile(source, beside.warehouse.parent / source.name)
+        yield beside
     finally:
-        _remove(folder)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _remove(folder: Path) -> None:
-    # The link first: nothing may ever follow it into the exports.
-    (folder / "landing").unlink(missing_ok=True)
-    shutil.rmtree(folder, ignore_errors=True)
+def _rebuild(beside: Settings, progress: Callable[[str], None]) -> None:
+    """What `cx rebuild` does, in the copy."""
+    feeds = sorted({source.feed for source in beside.config.feed})
+    with warehouse.connect(beside) as con:
+        warehouse.prepare(con, beside.config)
+        progress("forgetting every row of the copy")
+        ingest.reset_feeds(con, beside, feeds)
+        for feed in feeds:
+            ingest.load_feed(con, beside, feed, "verify", lambda *at: progress("loading {}: {:,} of {:,} deliveries".format(*at)))
+    built = dbt_build.build(beside, models_on(set(feeds)), full_refresh=True, progress=progress)
+    missing = models_on(set(feeds)) - set(built.models)
+    if missing:
+        failed = "; ".join(verdict.sentence() for verdict in built.verdicts if not verdict.passed)
+        raise VerifyError(f"the rebuild did not get through ({len(missing)} models are missing): {failed}")
 
 
-def _compare(settings: Settings, second: Settings) -> list[Compared]:
-    name = release.current(settings)
+def _compare(settings: Settings, beside: Settings) -> list[Compared]:
     with duckdb.connect() as con:
-        for alias, path in (("warehouse", settings.warehouse), ("rebuild", second.warehouse)):
-            con.execute(f"attach {literal(str(path))} as {alias} (read_only)")
-        found = []
-        tables = con.execute(
-            "select distinct schema_name, table_name from duckdb_tables() where database_name in ('warehouse', 'rebuild') "
+        con.execute(f"set temp_directory = {literal(str(beside.home / 'spill'))}")
+        con.execute(f"attach {literal(str(settings.warehouse))} as kept (read_only)")
+        con.execute(f"attach {literal(str(beside.warehouse))} as rebuilt (read_only)")
+        names = con.execute(
+            "select distinct schema_name, table_name from duckdb_tables() where database_name in ('kept', 'rebuilt') "
             "and schema_name in (select unnest($1)) order by list_position($1, schema_name), table_name",
-            [list(_SCHEMAS)],
+            [list(SCHEMAS)],
         ).fetchall()
-        for schema, table in tables:
-            left, right = (f"{alias}.{ident(schema)}.{ident(table)}" for alias in ("warehouse", "rebuild"))
-            found.append(_compare_rows(con, f"{schema}.{table}", left, right, _PASSING.get(schema, ())))
-        quarantine = ("warehouse.ops.quarantine", "rebuild.ops.quarantine")
-        found.append(_compare_rows(con, "ops.quarantine", *quarantine, _PASSING["ops.quarantine"]))
-        found.append(_compare_rows(con, "ops.deliveries", *(f"({_DELIVERIES.format(a)})" for a in ("warehouse", "rebuild"))))
-        if name is not None:
-            con.execute(f"attach {literal(str(settings.releases / name / release.DATABASE))} as published (read_only)")
-            for mart in release.manifest_of(settings, name)["marts"]:
-                if mart in marts():
-                    sides = (f"published.marts.{ident(mart)}", f"rebuild.marts.{ident(mart)}")
-                    found.append(_compare_rows(con, f"release {mart}", *sides))
+        found = [_differ(con, f"{schema}.{table}", *_sides(con, schema, table)) for schema, table in names]
+        found.append(_differ(con, "ops.quarantine", *_sides(con, "ops", "quarantine")))
+        found.append(_differ(con, "ops.deliveries", _LEDGER.format("kept"), _LEDGER.format("rebuilt")))
         return found
 
 
-def _compare_rows(con: duckdb.DuckDBPyConnection, label: str, left: str, right: str, passing: tuple[str, ...] = ()) -> Compared:
-    try:
-        names = [[column for column, *_ in con.execute(f"describe from {side}").fetchall()] for side in (left, right)]
-    except duckdb.CatalogException:  # one of the two has no such table
-        return _missing(con, label, left, right)
-    if set(names[0]) != set(names[1]):
-        return Compared(label, 0, 1, 1, [{"columns of the warehouse": names[0], "columns of the rebuild": names[1]}])
-    columns = ", ".join(ident(column) for column in names[0] if column not in passing)
+def _compare_release(settings: Settings) -> list[Compared]:
+    """The marts that readers see against those of the warehouse; none where readers see another release than its newest."""
+    name = release.current(settings)
+    if name is None:
+        return []
+    with duckdb.connect() as con:
+        con.execute(f"attach {literal(str(settings.warehouse))} as kept (read_only)")
+        if con.execute("select max(release) from kept.ops.releases").fetchone() != (name,):
+            return []
+        con.execute(f"attach {literal(str(settings.releases / name / release.DATABASE))} as published (read_only)")
+        marts = release.manifest_of(settings, name)["marts"]
+        return [
+            _differ(con, f"release: marts.{mart}", f"from kept.marts.{ident(mart)}", f"from published.marts.{ident(mart)}")
+            for mart in marts
+        ]
+
+
+def _sides(con: duckdb.DuckDBPyConnection, schema: str, table: str) -> tuple[str, str]:
+    """Queries of the table in both databases, with the same columns in the same order; an empty one where it is absent."""
+    columns: dict[str, list[str]] = {}
+    for database in ("kept", "rebuilt"):
+        rows = con.execute(
+            "select column_name from duckdb_columns() where (database_name, schema_name, table_name) = ($1, $2, $3)",
+            [database, schema, table],
+        ).fetchall()
+        columns[database] = [name for (name,) in rows if name not in _HISTORY]
+    names = columns["kept"] or columns["rebuilt"]
+    if columns["kept"] and columns["rebuilt"] and sorted(columns["kept"]) != sorted(columns["rebuilt"]):
+        names = sorted({*columns["kept"], *columns["rebuilt"]})
+    queries = []
+    for database in ("kept", "rebuilt"):
+        there = columns[database]
+        picked = ", ".join(ident(name) if name in there else f"null as {ident(name)}" for name in names)
+        queries.append(f"select {picked} " + (f"from {database}.{schema}.{ident(table)}" if there else "where false"))
+    return queries[0], queries[1]
+
+
+def _differ(con: duckdb.DuckDBPyConnection, table: str, left: str, right: str) -> Compared:
     counts, sample = [], []
-    for side, one, other in (("warehouse", left, right), ("rebuild", right, left)):
-        con.execute(
-            f"create or replace temp table only_here as select {columns} from {one} except all select {columns} from {other}"
-        )
-        counts.append(con.execute("select count(*) from only_here").fetchone()[0])
-        cursor = con.execute(f"from only_here order by all limit {_SAMPLE_ROWS}")
-        header = [column[0] for column in cursor.description]
-        sample += [{"only in": side, **dict(zip(header, row, strict=True))} for row in cursor.fetchall()]
-    return Compared(label, con.execute(f"select count(*) from {left}").fetchone()[0], *counts, sample=sample)
-
-
-def _missing(con: duckdb.DuckDBPyConnection, label: str, left: str, right: str) -> Compared:
-    counts = []
-    for side in (left, right):
-        try:
-            counts.append(con.execute(f"select count(*) from {side}").fetchone()[0])
-        except duckdb.CatalogException:
-            counts.append(None)
-    # A table that only one side has differs even where it is empty.
-    only = [count if count is None else max(count, 1) for count in counts]
-    return Compared(label, counts[0] or 0, only[0] or 0, only[1] or 0)
+    for side, query in (("warehouse", f"({left}) except all ({right})"), ("rebuild", f"({right}) except all ({left})")):
+        count = con.execute(f"select count(*) from ({query})").fetchone()
+        counts.append(int(count[0]) if count else 0)
+        if counts[-1]:
+            cursor = con.execute(f"from ({query}) order by all limit {_SAMPLE_ROWS}")
+            names = [column[0] for column in cursor.description or []]
+            sample += [{"side": side, **dict(zip(names, row, strict=True))} for row in cursor.fetchall()]
+    rows = con.execute(f"select count(*) from ({left})").fetchone()
+    return Compared(table, int(rows[0]) if rows else 0, *counts, sample)

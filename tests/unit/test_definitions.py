@@ -93,3 +93,11 @@ def test_the_production_schedule_runs_in_the_business_zone(cx_home: Path, monkey
     assert request.tags["dagster/asset_partition_range_end"] == str(Settings().today() - timedelta(days=1))
     assert dg.AssetKey(["deliveries", "ecommerce"]) in request.asset_selection
     assert dg.AssetKey(["deliveries", "crm"]) not in request.asset_selection
+
+
+def test_a_backfill_of_the_nightly_job_from_the_ui_is_one_run(loaded: dg.Definitions) -> None:
+    """Dagster decides that by the job's policy, which is that of its partitioned assets; `tests/ui_backfill.py` does it."""
+    job = loaded.resolve_job_def("nightly")
+    assert job.backfill_policy == dg.BackfillPolicy.single_run()
+    assert isinstance(job.partitions_def, dg.DailyPartitionsDefinition)
+    assert {key.path[0] for key in job.asset_layer.executable_asset_keys} >= {"deliveries", "raw", "marts", "release"}
