@@ -150,7 +150,8 @@ class Books:
     def _sales(self) -> list[_Sale]:
         """Orders that count: those with a header that is no test and not cancelled, and those of lines only.
 
-        Without a header the lines say when (the earliest), and the first line that knows who, where and in what currency.
+        Without a header the lines say when (the earliest), and the first line that knows who, where and in what currency;
+        a header that does not know where leaves that to them, too.
         """
         lines: dict[str, list[OrderLine]] = defaultdict(list)
         for line in sorted(self.rows["order_lines"], key=lambda line: line.line_id):
@@ -159,6 +160,8 @@ class Books:
         sales = []
         for order_id in sorted(headers.keys() | lines.keys()):
             order = headers.get(order_id) or _header_of(order_id, lines[order_id])
+            if order.country is None:
+                order = order._replace(country=next((line.country for line in lines[order_id] if line.country), None))
             if not order.is_test and order.status != "cancelled":
                 day = self.day(order.ordered_at) if order.ordered_at else None
                 sales.append(_Sale(order, self.survivor(order.person_id), day, lines[order_id]))
