@@ -113,8 +113,11 @@ def _timestamp(text: str, dialect: Dialect) -> str:
     # The session's zone is UTC, so a cast to timestamptz reads the offset and nothing else; it knows no blank before it.
     aware = f"timezone('UTC', try_cast(regexp_replace(upper({text}), ' ([+-][0-9:]+)$', '\\1') as timestamptz))"
     shape = rf"{_ISO_DAY}[ T]+[0-9:.]+ ?(Z|UTC|GMT|[+-][0-9]{{2}}(:?[0-9]{{2}})?)"
+    # What nearly every export writes; the general case costs four times as much, and gives the same.
+    usual = "[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})"
     return (
-        f"case when regexp_full_match({text}, '{_ISO_DAY}([ T]+[0-9:.]+)?') then {naive} "
+        f"case when regexp_full_match({text}, '{usual}') then timezone('UTC', try_cast({text} as timestamptz)) "
+        f"when regexp_full_match({text}, '{_ISO_DAY}([ T]+[0-9:.]+)?') then {naive} "
         f"when regexp_full_match({text}, '{shape}', 'i') then {aware} end"
     )
 
