@@ -13,14 +13,14 @@ with movements as (
     person_id, order_day as activity_day, cast(is_sale as integer) as orders, gross_amount, discount_amount,
     cast(0 as decimal(18, 4)) as refund_amount, cost_amount, is_sale as is_activity
   from {{ ref('int_orders') }}
-  where person_id is not null and order_day is not null and is_sale and {{ changed_filter('person_id') }}
+  where person_id is not null and order_day is not null and is_sale and {{ changed_filter('person_id', 'order_day') }}
 
   union all
 
   select
     person_id, refund_day, 0, 0, 0, refund_amount, cost_amount, is_return and {{ setting('returns_are_activity') }}
   from {{ ref('int_refunds') }}
-  where person_id is not null and refund_day is not null and {{ changed_filter('person_id') }}
+  where person_id is not null and refund_day is not null and {{ changed_filter('person_id', 'refund_day') }}
 )
 
 select
