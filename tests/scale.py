@@ -92,10 +92,12 @@ def _macros(scale: Scale) -> str:
         create macro u(name, n) as (hash({scale.seed}, name, n) % 1000003) / 1000003.0;
         create macro pick(name, n, words) as words[1 + cast(floor(u(name, n) * len(words)) as integer)];
         create macro pool(d) as {scale.first_customers} + {scale.new_customers} * d;
-        -- half of all traffic is recent customers, so that old ones lapse and sometimes come back
+        -- The business is every day the same: as many customers join as stop for good. One order in twenty is by somebody
+        -- who had stopped, half of the others by the newest third.
         create macro somebody(name, n, d) as 'P' || cast(case
-            when u(name || ' recent', n) < 0.5 then floor(u(name, n) * pool(d))
-            else pool(d) - 1 - floor(u(name, n) * u(name, n) * least(pool(d), {scale.first_customers} * 0.3)) end as bigint);
+            when u(name || ' old', n) < 0.05 and d > 0 then floor(u(name, n) * (pool(d) - {scale.first_customers}))
+            when u(name || ' recent', n) < 0.5 then pool(d) - {scale.first_customers} + floor(u(name, n) * {scale.first_customers})
+            else pool(d) - 1 - floor(u(name, n) * u(name, n) * {scale.first_customers} / 3) end as bigint);
         -- between 7 and 23 o'clock in the business zone, written in UTC
         create macro at_time(d, share) as timezone('{ZONE}',
             cast(date '{scale.start}' + cast(d as integer) as timestamp) + to_seconds(25200 + floor(57600 * share)));
