@@ -96,8 +96,8 @@ def _macros(scale: Scale) -> str:
         -- who had stopped, half of the others by the newest third.
         create macro somebody(name, n, d) as 'P' || cast(case
             when u(name || ' old', n) < 0.05 and d > 0 then floor(u(name, n) * (pool(d) - {scale.first_customers}))
-            when u(name || ' recent', n) < 0.5 then pool(d) - {scale.first_customers} + floor(u(name, n) * {scale.first_customers})
-            else pool(d) - 1 - floor(u(name, n) * u(name, n) * {scale.first_customers} / 3) end as bigint);
+            when u(name || ' newest', n) < 0.5 then pool(d) - 1 - floor(u(name, n) * {scale.first_customers} / 3)
+            else pool(d) - 1 - floor(u(name, n) * {scale.first_customers}) end as bigint);
         -- between 7 and 23 o'clock in the business zone, written in UTC
         create macro at_time(d, share) as timezone('{ZONE}',
             cast(date '{scale.start}' + cast(d as integer) as timestamp) + to_seconds(25200 + floor(57600 * share)));
