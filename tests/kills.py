@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import multiprocessing
 import os
 import random
 import re
@@ -30,7 +29,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
@@ -43,6 +41,8 @@ from tests.company import release_of, rows_that_differ
 CX = Path(sys.executable).parent / "cx"
 STEPS = ("starting", "deliveries", "raw", "dbt_build", "gates", "release", "after the link moved")
 MOST_KILLS_A_RUN = 10
+READ_EVERY = 0.1
+STOP = "stop.reading"
 
 
 @dataclass(frozen=True)
@@ -186,14 +186,15 @@ def _has_ended(home: Path, work: Work, code: int | None, tally: Tally) -> bool:
 # --- the reader -----------------------------------------------------------------------------------------------------
 
 
-def read_forever(home: Path, stop: Any, report: Any) -> None:
-    """Open the release by its stable path, in a loop; everything in it must be of one release, as its manifest says."""
+def read_forever(home: Path) -> None:
+    """Open the release by its stable path, in a loop; everything in it must be of one release, as its manifest says.
+
+    Begins when the first release is there, ends when the file `STOP` is, and prints what it saw as JSON.
+    """
     reads, failed, mixed, seen = 0, [], [], set()
-    while not stop.is_set() or reads == 0:
-        if not (home / "releases" / "current").is_symlink():  # none was published yet
-            if stop.is_set():
-                break
-            time.sleep(0.05)
+    while not (home / STOP).exists():
+        time.sleep(READ_EVERY)
+        if not (home / "releases" / "current").is_symlink():
             continue
         try:
             name, problem = _read(home, thoroughly=reads % 20 == 0)
@@ -203,8 +204,7 @@ def read_forever(home: Path, stop: Any, report: Any) -> None:
         except Exception as error:  # whatever a reader is told instead of an answer is a failed read
             failed.append(f"{type(error).__name__}: {error}")
         reads += 1
-        time.sleep(0.02)
-    report.put((reads, len(seen), failed, mixed))
+    print(json.dumps((reads, len(seen), failed, mixed)))
 
 
 def _read(home: Path, thoroughly: bool) -> tuple[str, str]:
@@ -315,11 +315,14 @@ def main() -> None:
     arguments.add_argument("--cold", type=int, default=20, help="how many of the killed runs are `cx` from cold")
     arguments.add_argument("--seed", type=int, default=1)
     arguments.add_argument("--quiet", action="store_true", help="no progress")
+    arguments.add_argument("--read", type=Path, default=None, help=argparse.SUPPRESS)
     given = arguments.parse_args()
+    if given.read:
+        read_forever(given.read)
+        return
     if "OPENBLAS_NUM_THREADS" not in os.environ:  # its threads start with the import of numpy, before this line
-        os.execve(
-            sys.executable, [sys.executable, "-m", "tests.kills", *sys.argv[1:]], {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
-        )
+        os.environ["OPENBLAS_NUM_THREADS"] = "1"
+        os.execv(sys.executable, [sys.executable, "-m", "tests.kills", *sys.argv[1:]])
     began = time.monotonic()
     import_everything()
     company = simulate(customers=60, days=8 + given.nights, seed=given.seed)
@@ -329,16 +332,13 @@ def main() -> None:
         home, undisturbed = Path(folder) / "killed", Path(folder) / "undisturbed"
         write_company(company, home)
         shutil.copytree(home, undisturbed)
-        context = multiprocessing.get_context("spawn")
-        stop, report = context.Event(), context.Queue()
-        reader = context.Process(target=read_forever, args=(home, stop, report))
-        reader.start()
+        reader = subprocess.Popen([sys.executable, "-m", "tests.kills", "--read", str(home)], stdout=subprocess.PIPE, text=True)
         try:
             disturb(home, work, given.kills, given.cold, random.Random(given.seed), tally, not given.quiet)
         finally:
-            stop.set()
-            tally.reads, tally.releases, tally.failed, tally.mixed = report.get(timeout=120)
-            reader.join()
+            (home / STOP).touch()
+            told, _ = reader.communicate(timeout=120)
+        tally.reads, tally.releases, tally.failed, tally.mixed = json.loads(told)
         disturb(undisturbed, work, 0, 0, random.Random(0), Tally(), not given.quiet)
         through = company.start + timedelta(days=7 + given.nights)
         lost, unequal, running = lost_deliveries(home, through), differences(home, undisturbed), still_running(home)
