@@ -383,6 +383,7 @@ def _run(settings: Settings, kind: str, window: Window | None, as_json: bool) ->
 
         from orchestration.definitions import defs
         from orchestration.lib import progress
+        from orchestration.run_context import PID_TAG
         from orchestration.runs import plan
 
         run = plan(settings, kind, window)
@@ -398,7 +399,7 @@ def _run(settings: Settings, kind: str, window: Window | None, as_json: bool) ->
             instance=instance,
             run_id=run_id,
             asset_selection=run.assets,
-            tags=run.tags,
+            tags={**run.tags, PID_TAG: str(os.getpid())},
             raise_on_error=False,
             # Everything is in the instance's event log, where `cx ui` shows it; the terminal gets the report.
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},

@@ -5,6 +5,7 @@ Belongs here: the Dagster resource and the names of run tags. Does not: any work
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
@@ -19,6 +20,8 @@ from orchestration.settings import Settings
 
 FULL_REFRESH_TAG = "cx/full_refresh"
 """`true`: load every delivery anew and rebuild every model."""
+PID_TAG = "cx/pid"
+"""The process that works on a run: while Dagster's storage says it is running, this says whether it can be."""
 
 
 class CxHome(dg.ConfigurableResource):
@@ -28,7 +31,7 @@ class CxHome(dg.ConfigurableResource):
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[CxHome]:
-        """Hold the run lock, bring `ops` up to date, and finish a publication that was killed.
+        """Hold the run lock, bring `ops` up to date, finish a publication that was killed, say of dead runs that they are.
 
         Raises:
             RunLocked: another live process holds it.
@@ -36,6 +39,9 @@ class CxHome(dg.ConfigurableResource):
         settings = self.settings
         settings.make_folders()
         with run_lock(settings, f"run {context.run_id}"):
+            if context.instance is not None and context.run_id is not None:
+                context.instance.add_run_tags(context.run_id, {PID_TAG: str(os.getpid())})
+                bury_dead_runs(context.instance, context.run_id)
             with warehouse.connect(settings) as con:
                 warehouse.prepare(con, settings.config)
                 release.recover(con, settings)
@@ -59,3 +65,32 @@ class CxHome(dg.ConfigurableResource):
     def feeds_on(self) -> set[str]:
         """Feeds that cx.toml configures."""
         return {source.feed for source in self.settings.config.feed}
+
+
+def bury_dead_runs(instance: dg.DagsterInstance, run_id: str | None = None) -> list[str]:
+    """Mark the runs whose process was killed as failed; return their ids.
+
+    Nobody else does: a killed process writes nothing, and its run would be shown as running for ever. `run_id` is the run
+    that asks.
+    """
+    running = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+    dead = []
+    for run in instance.get_runs(dg.RunsFilter(statuses=running)):
+        pid = run.tags.get(PID_TAG)
+        if run.run_id == run_id or pid is None or _is_alive(int(pid)):
+            continue
+        instance.report_run_failed(
+            run, f"Its process {pid} was killed. Readers kept the last release; the next run goes on where this one was."
+        )
+        dead.append(run.run_id)
+    return dead
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
