@@ -26,6 +26,7 @@ from orchestration.settings import PROJECT_ROOT, ConfigError, Settings
 
 if TYPE_CHECKING:
     from data_quality.verdict import Verdict
+    from orchestration.runs import RunPlan
 
 OK, ERROR, GATE, STALE = 0, 1, 2, 3
 
@@ -379,16 +380,40 @@ def _run(settings: Settings, kind: str, window: Window | None, as_json: bool) ->
     os.environ["CX_HOME"] = str(settings.home)
     os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
     with err.status(f"{what}: starting"):
-        import dagster as dg
-
-        from orchestration.definitions import defs
-        from orchestration.lib import progress
-        from orchestration.run_context import PID_TAG
+        from orchestration.lib import disk
         from orchestration.runs import plan
 
         run = plan(settings, kind, window)
-        job = defs().resolve_job_def(run.job)
     run_id = str(uuid.uuid4())
+    try:
+        problems = _execute(run, run_id, what, began)
+    except Exception as error:
+        # Where the disk is full, Dagster cannot even write down that the run failed.
+        full = disk.full(settings, [str(error)])
+        if full is None:
+            raise
+        problems = [full]
+    if problems:
+        full = disk.full(settings, problems)
+        problems = [full] if full else problems
+    report = _report(settings, run_id, what, problems, time.perf_counter() - began)
+    if as_json:
+        _print_json(report)
+    else:
+        _print_report(report)
+    return int(report["exit_code"])
+
+
+def _execute(run: RunPlan, run_id: str, what: str, began: float) -> list[str]:
+    """Execute the run's job in this process; what went wrong in it."""
+    import dagster as dg
+
+    from orchestration.definitions import defs
+    from orchestration.lib import progress
+    from orchestration.run_context import PID_TAG
+
+    with err.status(f"{what}: starting"):
+        job = defs().resolve_job_def(run.job)
     with (
         dg.DagsterInstance.get() as instance,
         err.status(f"{what}: ingest") as shown,
@@ -404,13 +429,7 @@ def _run(settings: Settings, kind: str, window: Window | None, as_json: bool) ->
             # Everything is in the instance's event log, where `cx ui` shows it; the terminal gets the report.
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
-    problems = [] if result.success else _problems(result.all_events)
-    report = _report(settings, run_id, what, problems, time.perf_counter() - began)
-    if as_json:
-        _print_json(report)
-    else:
-        _print_report(report)
-    return int(report["exit_code"])
+    return [] if result.success else _problems(result.all_events)
 
 
 def _unpublished(settings: Settings) -> list[str]:

@@ -197,7 +197,7 @@ def read_forever(home: Path) -> None:
         if not (home / "releases" / "current").is_symlink():
             continue
         try:
-            name, problem = _read(home, thoroughly=reads % 20 == 0)
+            name, problem = read_release(home, thoroughly=reads % 20 == 0)
             if problem:
                 mixed.append(problem)
             seen.add(name)
@@ -207,7 +207,7 @@ def read_forever(home: Path) -> None:
     print(json.dumps((reads, len(seen), failed, mixed)))
 
 
-def _read(home: Path, thoroughly: bool) -> tuple[str, str]:
+def read_release(home: Path, thoroughly: bool) -> tuple[str, str]:
     """The release that was read, and what does not fit together in it."""
     with duckdb.connect(str(home / "releases" / "current" / "cx.duckdb"), read_only=True) as con:
         (name,) = con.execute("select max(release) from marts.releases").fetchone()
