@@ -145,9 +145,9 @@ from contacts where cast(local_at as date) <= date '{through}' group by all;
 
 create table fcr_daily as
 with handled as (
-  select *, cast(local_at as date) as day, lag(started_at) over w as previous_at, lead(started_at) over w as next_at
+  select *, cast(local_at as date) as day, lag(started_at) over of_issue as previous_at, lead(started_at) over of_issue as next_at
   from contacts where outcome = 'handled' and cast(local_at as date) <= date '{through}'
-  window w as (partition by person_id, topic, case when person_id is null then contact_id end order by started_at, contact_id)
+  window of_issue as (partition by person_id, topic, case when person_id is null then contact_id end order by started_at, contact_id)
 ),
 reopened as (
   select distinct h.contact_id from handled h join case_events e using (case_id)
@@ -259,11 +259,11 @@ moves as (
   group by basis, plan, period, day
 ),
 plans as (select basis, plan, min(s) as f from spells group by basis, plan)
-select c.d as metric_date, p.basis, p.plan, q.period, sum(coalesce(b, 0)) over w as active_at_start,
-  sum(coalesce(r, 0)) over w as retained, sum(coalesce(a, 0)) over w as reactivated
+select c.d as metric_date, p.basis, p.plan, q.period, sum(coalesce(b, 0)) over of_plan as active_at_start,
+  sum(coalesce(r, 0)) over of_plan as retained, sum(coalesce(a, 0)) over of_plan as reactivated
 from calendar c join plans p on c.d >= p.f cross join (values ('day'), ('trailing_30d'), ('month')) as q(period)
 left join moves m on m.day = c.d and m.period = q.period and m.basis = p.basis and m.plan = p.plan
-window w as (partition by p.basis, p.plan, q.period order by c.d);
+window of_plan as (partition by p.basis, p.plan, q.period order by c.d);
 
 create table retention_daily as select metric_date, basis, plan, period, active_at_start, retained from retention;
 
@@ -323,11 +323,11 @@ year_ago as (
     union all select f, 0, 1 from lost union all select t, 0, -1 from lost)
   group by day
 )
-select c.day as metric_date, sum(coalesce(n, 0)) over w as customers_to_date, sum(coalesce(orders, 0)) over w as orders_to_date,
-  sum(coalesce(net_amount, 0)) over w as net_amount_to_date,
+select c.day as metric_date, sum(coalesce(n, 0)) over to_date as customers_to_date, sum(coalesce(orders, 0)) over to_date as orders_to_date,
+  sum(coalesce(net_amount, 0)) over to_date as net_amount_to_date,
   sum(coalesce(orders, 0)) over (order by c.day rows 364 preceding) as orders_trailing_365d,
   sum(coalesce(net_amount, 0)) over (order by c.day rows 364 preceding) as net_amount_trailing_365d,
-  sum(coalesce(delta, 0)) over w as purchasers_trailing_365d, sum(coalesce(a, 0)) over w as active_365d_ago,
-  sum(coalesce(l, 0)) over w as lost_since_365d
+  sum(coalesce(delta, 0)) over to_date as purchasers_trailing_365d, sum(coalesce(a, 0)) over to_date as active_365d_ago,
+  sum(coalesce(l, 0)) over to_date as lost_since_365d
 from calendar c left join moved using (day) left join firsts using (day) left join bought using (day) left join year_ago using (day)
-window w as (order by c.day);
+window to_date as (order by c.day);
