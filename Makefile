@@ -36,7 +36,7 @@ demo: setup  ## simulate a company, backfill it, run one night, print the metric
 test: setup  ## everything CI runs
 	@$(BIN)/ruff check .
 	@VIRTUAL_ENV=$(CURDIR)/$(VENV) DAGSTER_HOME=$(CURDIR)/$(VENV)/dagster $(BIN)/dg check defs
-	@$(BIN)/python -m pytest -n 2 --dist loadscope
+	@$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 soak: setup  ## 200 random histories, every publication compared with a full rebuild and with books kept in Python (two hours)
 	@$(BIN)/python -m tests.soak $(SOAK_ARGS)
