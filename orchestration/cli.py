@@ -209,7 +209,7 @@ def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000) -> 
     """Start Dagster's UI on loopback, with the runs made by cx in it."""
     settings = Settings()
     settings.make_folders()
-    environment = {**os.environ, "DAGSTER_HOME": str(settings.dagster_home), "CX_HOME": str(settings.home)}
+    environment = {**os.environ, **settings.environment}
     arguments = ["dagster", "dev", "--host", "127.0.0.1", "--port", str(port), "-m", "orchestration.definitions"]
     err.print(f"Dagster on http://127.0.0.1:{port} (stop with Ctrl-C)")
     os.chdir(PROJECT_ROOT)
@@ -377,8 +377,7 @@ def _run(settings: Settings, kind: str, window: Window | None, as_json: bool) ->
     what = f"{kind} {window}" if window else kind
     settings.make_folders()
     _ = settings.config  # a wrong cx.toml is said before anything heavy is imported
-    os.environ["CX_HOME"] = str(settings.home)
-    os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
+    os.environ.update(settings.environment)
     with err.status(f"{what}: starting"):
         from orchestration.lib import disk
         from orchestration.runs import plan

@@ -21,6 +21,14 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 DBT_PROJECT_DIR = Path(os.environ.get("CX_DBT_PROJECT") or PROJECT_ROOT / "dbt_project").resolve()
 _USUAL = {"delimiter": ";", "quote": '"'}
 ENVIRONMENTS = ("local", "ci", "production")
+DAGSTER_INSTANCE = """\
+telemetry:
+  enabled: false
+event_log_storage:
+  module: orchestration.lib.event_log
+  class: KeptOpenSqliteEventLogStorage
+"""
+_EVENT_BATCH_SIZE = 1000
 
 
 class ConfigError(Exception):
@@ -229,10 +237,19 @@ class Settings:
         """The last complete day in the business time zone."""
         return self.today() - timedelta(days=1)
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What Dagster's processes need in their environment; events of one asset over many days are stored in batches."""
+        return {
+            "CX_HOME": str(self.home),
+            "DAGSTER_HOME": str(self.dagster_home),
+            "DAGSTER_EVENT_BATCH_SIZE": str(_EVENT_BATCH_SIZE),
+        }
+
     def make_folders(self) -> None:
         """Create the folders of `CX_HOME` and the Dagster instance's configuration, where missing."""
         for folder in (self.landing, self.warehouse.parent, self.releases, self.quarantine, self.dagster_home):
             folder.mkdir(parents=True, exist_ok=True)
         instance = self.dagster_home / "dagster.yaml"
         if not instance.exists():
-            instance.write_text("telemetry:\n  enabled: false\n", encoding="utf-8")
+            instance.write_text(DAGSTER_INSTANCE, encoding="utf-8")
