@@ -1,4 +1,4 @@
-"""Running cxmarts on a home in this process, through the same code as `cx`.
+"""A home of a simulated company, and running cxmarts on it in this process, through the same code as `cx`.
 
 Belongs here: what end-to-end tests share. Does not: expected numbers.
 """
@@ -12,8 +12,16 @@ from pathlib import Path
 import duckdb
 
 from orchestration import cli
+from orchestration.lib.simulator import Company
 from orchestration.partitions import Window
 from orchestration.settings import Settings
+
+
+def write_company(company: Company, home: Path) -> None:
+    """The exports of all its days, and their `cx.toml`: a night takes its own."""
+    (home / "landing").mkdir(parents=True)
+    company.write_exports(home / "landing")
+    (home / "landing" / "cx.toml").write_text(company.config(), encoding="utf-8")
 
 
 def run(home: Path, kind: str, first: date | None = None, last: date | None = None) -> int:

@@ -23,7 +23,8 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from orchestration.lib.simulator import simulate
-from tests.kills import differences, lost_deliveries, read_release, still_running, write_company
+from tests.company import run, write_company
+from tests.kills import differences, lost_deliveries, read_release, still_running
 
 PHASES = {
     "deliveries": ("orchestration.lib.ingest", "take_deliveries", 1),
@@ -131,8 +132,6 @@ def main() -> None:
     if given.run:
         run_until_full(given.run, given.phases[0], given.limit, given.rest)
         return
-    from tests.company import run
-
     company = simulate(customers=60, days=12, seed=1)
     night = company.start + timedelta(days=11)
     with small_disk(given.limit) as (disk, by_limit), tempfile.TemporaryDirectory() as other:

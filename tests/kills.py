@@ -36,7 +36,7 @@ from orchestration.lib.run_lock import holder
 from orchestration.lib.simulator import Company, simulate
 from orchestration.partitions import Window
 from orchestration.settings import Settings
-from tests.company import release_of, rows_that_differ
+from tests.company import release_of, rows_that_differ, write_company
 
 CX = Path(sys.executable).parent / "cx"
 STEPS = ("starting", "deliveries", "raw", "dbt_build", "gates", "release", "after the link moved")
@@ -281,13 +281,6 @@ def still_running(home: Path) -> list[str]:
     with dg.DagsterInstance.get() as instance:
         running = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING]
         return [run.run_id for run in instance.get_runs(dg.RunsFilter(statuses=running))]
-
-
-def write_company(company: Company, home: Path) -> None:
-    """Its exports, all days at once: a night takes its own."""
-    (home / "landing").mkdir(parents=True)
-    company.write_exports(home / "landing")
-    (home / "landing" / "cx.toml").write_text(company.config(), encoding="utf-8")
 
 
 def import_everything() -> None:

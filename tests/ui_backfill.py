@@ -23,6 +23,7 @@ from typing import Any
 from orchestration.lib import release
 from orchestration.lib.simulator import simulate
 from orchestration.settings import Settings
+from tests.company import write_company
 
 SELECTOR = {"repositoryName": "__repository__", "repositoryLocationName": "orchestration.definitions"}
 ASSETS = """query Assets($selector: PipelineSelector!) { assetNodes(pipeline: $selector) { assetKey { path } } }"""
@@ -79,9 +80,7 @@ def main() -> None:
     company = simulate(customers=120, days=14, seed=5)
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        (home / "landing").mkdir()
-        company.write_exports(home / "landing")
-        (home / "landing" / "cx.toml").write_text(company.config(), encoding="utf-8")
+        write_company(company, home)
         port = _free_port()
         with (home / "ui.log").open("wb") as log:
             command = [str(Path(sys.executable).parent / "cx"), "ui", "--port", str(port)]

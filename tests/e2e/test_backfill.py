@@ -14,7 +14,7 @@ import pytest
 
 from orchestration.lib import ingest, progress
 from orchestration.lib.simulator import simulate
-from tests.company import release_of, rows_that_differ, run
+from tests.company import release_of, rows_that_differ, run, write_company
 
 DAYS, CHUNK_FILES, CHUNKS_BEFORE_DEATH = 14, 5, 13
 DIES = """
@@ -46,9 +46,7 @@ def test_a_backfill_killed_between_chunks_goes_on_where_it_was(
     company = simulate(customers=120, days=DAYS, seed=5)
     days = company.start, company.start + timedelta(days=DAYS - 1)
     killed, undisturbed = tmp_path / "killed", tmp_path / "undisturbed"
-    (killed / "landing").mkdir(parents=True)
-    company.write_exports(killed / "landing")
-    (killed / "landing" / "cx.toml").write_text(company.config(), encoding="utf-8")
+    write_company(company, killed)
     shutil.copytree(killed / "landing", undisturbed / "landing")
 
     arguments = [str(CHUNK_FILES), str(CHUNKS_BEFORE_DEATH), *map(str, days)]

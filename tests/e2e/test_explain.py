@@ -25,7 +25,7 @@ from orchestration.lib.explain import ExplainError
 from orchestration.lib.run_lock import run_lock
 from orchestration.lib.simulator import simulate
 from orchestration.settings import Settings
-from tests.company import run
+from tests.company import run, write_company
 
 EVERY_ROW_IS_TOLD = {
     "sales_daily": ("orders", "order_lines", "refunds"),
@@ -85,10 +85,7 @@ def _assert_adds_up(home: Path) -> None:
 
 def test_rows_add_up_to_every_cell_of_a_simulated_company(tmp_path: Path) -> None:
     company = simulate(customers=150, days=45, seed=23)
-    landing = tmp_path / "landing"
-    landing.mkdir(parents=True)
-    company.write_exports(landing)
-    (landing / "cx.toml").write_text(company.config(), encoding="utf-8")
+    write_company(company, tmp_path)
     assert run(tmp_path, "backfill", company.start, company.start + timedelta(days=44)) == 0
     _assert_adds_up(tmp_path)
 

@@ -12,7 +12,7 @@ import duckdb
 from orchestration.lib import release
 from orchestration.lib.simulator import simulate
 from orchestration.settings import Settings
-from tests.company import release_of, run
+from tests.company import release_of, run, write_company
 
 DAYS, AGE = 110, 92
 
@@ -43,9 +43,7 @@ def test_a_late_file_rebuilds_and_restates_what_two_full_builds_differ_by(tmp_pa
     late = last - timedelta(days=AGE)
     home, before, after = (tmp_path / name for name in ("home", "before", "after"))
     for folder in (home, before, after):
-        (folder / "landing").mkdir(parents=True)
-        company.write_exports(folder / "landing")
-        (folder / "landing" / "cx.toml").write_text(company.config(), encoding="utf-8")
+        write_company(company, folder)
     name = f"ecommerce/order_lines/order_lines_{late}.csv"
     for folder in (home, before):
         (file,) = (folder / "landing" / "ecommerce" / "order_lines").glob(f"*{late}*")

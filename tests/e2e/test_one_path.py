@@ -7,17 +7,10 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from orchestration.lib.simulator import MART_KEYS, Company, simulate
-from tests.company import release_of, rows_that_differ, run
+from tests.company import release_of, rows_that_differ, run, write_company
 from tests.frames import differences, read_mart
 
 DAYS, NIGHTS = 40, 13
-
-
-def _write(company: Company, home: Path) -> None:
-    landing = home / "landing"
-    landing.mkdir(parents=True)
-    company.write_exports(landing)
-    (landing / "cx.toml").write_text(company.config(), encoding="utf-8")
 
 
 def _assert_true(company: Company, home: Path, through: date) -> None:
@@ -33,7 +26,7 @@ def test_nights_equal_backfill_equal_rebuild_equal_truth(tmp_path: Path) -> None
     last = company.start + timedelta(days=DAYS - 1)
     by_night, at_once = tmp_path / "by_night", tmp_path / "at_once"
     for home in (by_night, at_once):
-        _write(company, home)
+        write_company(company, home)
 
     first_night = last - timedelta(days=NIGHTS - 1)
     assert run(by_night, "backfill", company.start, first_night - timedelta(days=1)) == 0
@@ -54,7 +47,7 @@ def test_nights_equal_backfill_equal_rebuild_equal_truth(tmp_path: Path) -> None
 def test_a_second_run_of_the_same_day_changes_nothing(tmp_path: Path) -> None:
     company = simulate(customers=120, days=12, seed=3)
     last = company.start + timedelta(days=11)
-    _write(company, tmp_path)
+    write_company(company, tmp_path)
     assert run(tmp_path, "backfill", company.start, last) == 0
     before = shutil.copy(release_of(tmp_path), tmp_path / "before.duckdb")
     assert run(tmp_path, "nightly", last) == 0

@@ -21,7 +21,7 @@ from orchestration.lib import release
 from orchestration.lib.simulator import Company, simulate
 from orchestration.lib.warehouse import connect
 from orchestration.settings import DBT_PROJECT_DIR, Settings
-from tests.company import release_of, rows_that_differ, run
+from tests.company import release_of, rows_that_differ, run, write_company
 
 CX = Path(sys.executable).parent / "cx"
 DAYS = 14
@@ -36,9 +36,7 @@ def company() -> Company:
 def published(company: Company, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with everything but the last day published."""
     home = tmp_path_factory.mktemp("published")
-    (home / "landing").mkdir()
-    company.write_exports(home / "landing")
-    (home / "landing" / "cx.toml").write_text(company.config(), encoding="utf-8")
+    write_company(company, home)
     assert run(home, "backfill", company.start, company.start + timedelta(days=DAYS - 2)) == 0
     return home
 

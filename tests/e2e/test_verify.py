@@ -16,7 +16,7 @@ from orchestration.lib import ingest, verify
 from orchestration.lib.run_lock import RunLocked, run_lock
 from orchestration.lib.simulator import Company, simulate
 from orchestration.settings import Settings
-from tests.company import release_of, run
+from tests.company import release_of, run, write_company
 
 DAYS = 12
 
@@ -30,9 +30,7 @@ def company() -> Company:
 def published(company: Company, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with a backfill and a night in it, a bad row among them, and the last day's files not yet taken."""
     home = tmp_path_factory.mktemp("published")
-    (home / "landing").mkdir()
-    company.write_exports(home / "landing")
-    (home / "landing" / "cx.toml").write_text(company.config(), encoding="utf-8")
+    write_company(company, home)
     orders = home / "landing" / "ecommerce" / "orders" / f"orders_{company.start}.csv"
     orders.write_text(orders.read_text() + orders.read_text().splitlines()[1].replace("EUR", "no currency") + "\n")
     assert run(home, "backfill", company.start, company.start + timedelta(days=DAYS - 3)) == 0
