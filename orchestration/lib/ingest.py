@@ -121,10 +121,7 @@ def take_deliveries(con: duckdb.DuckDBPyConnection, settings: Settings, domain: 
                 taken.unchanged += 1
                 continue
             stat = file.path.stat()
-            try:
-                content_hash, reason = readers.facts(file).content_hash, None
-            except FileRefused as refusal:
-                content_hash, reason = f"unreadable:{stat.st_mtime_ns}", str(refusal)
+            content_hash, reason = _content(file)
             if content_hash == known.get(file.delivery, (None, None, None))[2]:
                 touched.append((stat.st_mtime_ns, file.delivery, content_hash))
                 back.append(file.delivery)
@@ -168,6 +165,14 @@ def _known_files(con: duckdb.DuckDBPyConnection, *statuses: str) -> dict[str, tu
         [list(statuses)],
     ).fetchall()
     return {delivery: (size, mtime, digest) for delivery, size, mtime, digest in rows}
+
+
+def _content(file: LandingFile) -> tuple[str, str | None]:
+    """Hash of what the file holds, and why it cannot be read, where it cannot."""
+    try:
+        return readers.facts(file).content_hash, None
+    except FileRefused as refusal:
+        return f"unreadable:{file.path.stat().st_mtime_ns}", str(refusal)
 
 
 def _is_known(known: dict[str, tuple[int, int, str]], file: LandingFile) -> bool:
@@ -444,16 +449,27 @@ def _wake_repeats(con: duckdb.DuckDBPyConnection, feed: str) -> None:
 
 
 def _pending(con: duckdb.DuckDBPyConnection, settings: Settings, feed: str) -> list[tuple[LandingFile, str | None]]:
-    """Pending deliveries with what is already known to be wrong with them."""
+    """Pending deliveries with what is already known to be wrong with them.
+
+    A run that died may have taken one whose file was overwritten since: it is loaded as it is now, so it is noted so.
+    """
     files = {file.delivery: file for source in settings.config.sources_of({feed}) for file in readers.discover(settings, source)}
     rows = con.execute(
-        "select delivery, delivery_day, file, reason from ops.deliveries where feed = ? and status = 'pending' "
+        "select delivery, delivery_day, file, reason, bytes, mtime_ns from ops.deliveries where feed = ? and status = 'pending' "
         "order by delivery_day, file",
         [feed],
     ).fetchall()
     pending: list[tuple[LandingFile, str | None]] = []
-    for delivery, day, relative, reason in rows:
+    for delivery, day, relative, reason, size, mtime in rows:
         if delivery in files:
+            stat = files[delivery].path.stat()
+            if (stat.st_size, stat.st_mtime_ns) != (size, mtime):
+                content_hash, reason = _content(files[delivery])
+                con.execute(
+                    "update ops.deliveries set bytes = ?, mtime_ns = ?, content_hash = ?, reason = ? "
+                    "where delivery = ? and status = 'pending'",
+                    [stat.st_size, stat.st_mtime_ns, content_hash, reason, delivery],
+                )
             # Where its name does not say it, a file's day is that of its taking, however often it is touched later.
             pending.append((replace(files[delivery], delivery_day=day), reason))
         else:

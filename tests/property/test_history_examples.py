@@ -120,3 +120,16 @@ def test_of_two_contracts_that_overlap_the_one_that_runs_says_the_plan(tmp_path:
         ),
         _night(0),
     )
+
+
+def test_a_pending_file_that_was_put_right_is_loaded_as_it_is_now(tmp_path: Path) -> None:
+    """The run that took the refused content died before it loaded it; the next one looks at other days."""
+    refund = {"refund_id": "R1", "order_id": "O1", "refunded_at": _at(0), "amount": 500, "currency": "EUR"}
+    _holds(
+        tmp_path,
+        ("refunds",),
+        _file("refunds", 0, refund, broken="bytes"),
+        _night(0, stop=("taken", 1)),
+        _file("refunds", 0, refund),
+        _night(5, first=DAY + timedelta(days=4)),
+    )

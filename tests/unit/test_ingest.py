@@ -78,6 +78,28 @@ def test_a_touched_file_is_unchanged_and_not_looked_at_again(home: Home, monkeyp
     assert home.statuses() == {"r_2026-01-05.csv": ["accepted"]}
 
 
+def test_a_file_that_changed_after_it_was_taken_is_noted_as_it_is_loaded(home: Home) -> None:
+    """Or the ledger would go on with the hash, and the fault, of content that nobody loaded."""
+    home.put("r_2026-01-05.csv", b"\xff\xfe\x00", mtime=1)
+    home.put("r_2026-01-06.csv", refunds("x"), mtime=1)
+    home.put("r_2026-01-07.csv", refunds("y"), mtime=1)
+    home.take("refunds")
+    home.put("r_2026-01-05.csv", refunds("a"), mtime=2)
+    home.put("r_2026-01-06.csv", refunds("b"), mtime=2)
+    home.put("r_2026-01-07.csv", b"\xff\xfe\x00", mtime=2)
+    loaded = ingest.load_feed(home.con, home.settings, "refunds", "run")
+    assert (loaded.accepted, loaded.refused) == (2, 1) and keys(home) == ["a", "b"]
+    home.put("r_2026-01-08.csv", refunds("b"))
+    assert home.load("refunds").rows_read == 0, "the same content as r_2026-01-06.csv"
+    assert home.statuses() == {
+        "r_2026-01-05.csv": ["accepted"],
+        "r_2026-01-06.csv": ["accepted"],
+        "r_2026-01-07.csv": ["refused"],
+        "r_2026-01-08.csv": ["repeated"],
+    }
+    assert home.take("refunds").unchanged == 3
+
+
 def test_new_content_under_the_old_name_replaces_its_rows(home: Home) -> None:
     home.put("r_2026-01-04.csv", refunds("z"), mtime=1)
     home.put("r_2026-01-05.csv", refunds("a", "b") + "c,,2026-01-05,5,EUR\n", mtime=1)
