@@ -10,7 +10,7 @@ import os
 import re
 import tomllib
 from datetime import date, datetime, timedelta
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
@@ -29,6 +29,12 @@ event_log_storage:
   class: KeptOpenSqliteEventLogStorage
 """
 _EVENT_BATCH_SIZE = 1000
+
+
+@cache
+def _timezones() -> set[str]:
+    # It reads the header of every zone's file.
+    return available_timezones()
 
 
 class ConfigError(Exception):
@@ -57,7 +63,7 @@ class Business(BaseModel):
     @field_validator("timezone")
     @classmethod
     def _known_timezone(cls, value: str) -> str:
-        if value not in available_timezones():
+        if value not in _timezones():
             raise ValueError(f"'{value}' is not an IANA time zone; write one like 'Europe/Amsterdam'")
         return value
 

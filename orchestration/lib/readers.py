@@ -17,6 +17,7 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import re
 import shutil
 import zlib
@@ -108,21 +109,18 @@ def discover(settings: Settings, source: FeedSource) -> Iterator[LandingFile]:
     pieces = [again for piece in pieces for again in re.split(r"(\{again\})", piece)]
     parts = {"{day}": _DAY, "{again}": "(?P=day)", "*": "[^/]*"}
     regex = re.compile("".join(parts.get(piece, re.escape(piece)) for piece in pieces))
-    glob = source.pattern.replace("[", "[[]").replace("{day}", "????-??-??")
     zone = ZoneInfo(settings.config.business.timezone)
     found = []
-    for path in settings.landing.glob(glob):
-        relative = path.relative_to(settings.landing).as_posix()
+    for relative, path in _files(settings.landing, source.pattern):
         match = regex.fullmatch(relative)
+        if match is None:
+            continue
         try:
             problem = None
             relative.encode()
         except UnicodeEncodeError:
             relative = relative.encode("utf-8", "backslashreplace").decode()
             problem = f"{relative}: its name is not UTF-8. Rename the file."
-        hidden = any(part.startswith(".") for part in relative.split("/"))
-        if match is None or hidden or path.suffix in (".tmp", ".part") or not path.is_file():
-            continue
         day = None
         if "day" in regex.groupindex:
             try:
@@ -133,6 +131,22 @@ def discover(settings: Settings, source: FeedSource) -> Iterator[LandingFile]:
             day = datetime.fromtimestamp(path.stat().st_mtime, zone).date()
         found.append(LandingFile(path, relative, source, day, problem))
     return iter(sorted(found, key=lambda file: (file.delivery_day, file.relative)))
+
+
+def _files(landing: Path, pattern: str) -> Iterator[tuple[str, Path]]:
+    """Files in the folders that the pattern names, by their name under the landing folder; hidden and unfinished ones not.
+
+    A night asks for every file there is several times, so none is opened or asked for its properties.
+    """
+    *folders, _ = pattern.replace("[", "[[]").replace("{day}", "????-??-??").split("/")
+    for folder in landing.glob("/".join(folders)) if folders else [landing]:
+        inside = folder.relative_to(landing).as_posix()
+        if not folder.is_dir() or any(part.startswith(".") for part in inside.split("/") if part != "."):
+            continue
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if not entry.name.startswith(".") and not entry.name.endswith((".tmp", ".part")) and entry.is_file():
+                    yield entry.name if inside == "." else f"{inside}/{entry.name}", folder / entry.name
 
 
 def _open(path: Path) -> io.BufferedIOBase:
