@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test soak kills lint ui bench lock clean
+.PHONY: setup demo test soak kills disk-full lint ui bench lock clean
 
 setup: $(STAMP) dbt_project/target/.parsed  ## virtual environment from requirements.lock, this package, the dbt manifest
 
@@ -43,6 +43,9 @@ soak: setup  ## 200 random histories, every publication compared with a full reb
 
 kills: setup  ## 200 runs killed at random moments while a reader reads; then compared with the same runs undisturbed (half an hour)
 	@$(BIN)/python -m tests.kills $(KILL_ARGS)
+
+disk-full: setup  ## the disk fills up at each phase of a run; readers keep their release, the next run mends all (five minutes)
+	@$(BIN)/python -m tests.disk_full $(DISK_FULL_ARGS)
 
 lint: setup
 	@$(BIN)/ruff check .

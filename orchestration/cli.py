@@ -8,6 +8,7 @@ Heavy imports (Dagster 1 s, dbt 1.5 s, Great Expectations 3 s) happen in the com
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import sys
@@ -628,6 +629,8 @@ def main() -> None:
     from orchestration.lib.run_lock import RunLocked
     from orchestration.lib.verify import VerifyError
 
+    # Where the disk is full, a log file that cannot be written is no news of its own.
+    logging.raiseExceptions = False
     known = (ConfigError, ExplainError, FilesGone, ManifestError, ReleaseError, RunLocked, VerifyError, duckdb.Error)
     # Typer brings its own click, or uses the installed one; BadParameter -> UsageError -> ClickException in both.
     click_exception = typer.BadParameter.__mro__[2]

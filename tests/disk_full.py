@@ -1,4 +1,4 @@
-"""`python -m tests.disk_full`: the disk fills up at every phase of a run; readers keep their release, and the next run mends all.
+"""`make disk-full`: the disk fills up at every phase of a run; readers keep their release, and the next run mends all.
 
     python -m tests.disk_full [--phases NAME ...] [--limit]
 
@@ -40,6 +40,8 @@ PHASES = {
     "release, link moved": ("orchestration.lib.release", "_settle", 1),
 }
 """What is called, for which time, at the moment from which on nothing can be written any more."""
+ONCE_MOVED = ("release, before the link moves", "release, link moved")
+"""Phases after which readers may have the new release, which is whole by then: a link needs no space on some file systems."""
 SIZE_MB = 256
 FILLER = "filler"
 
@@ -113,10 +115,12 @@ def fills_up(home: Path, phases: list[str], by_limit: bool, night: date, said: l
         (home / FILLER).unlink(missing_ok=True)
         told = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
         said.append(f"{phase}: exit code {done.returncode}, {'; '.join(told)}")
-        if done.returncode != 1 or len(told) != 1 or "no space" not in told[0].lower() or "Traceback" in done.stderr:
+        is_told = done.returncode == 1 and len(told) == 1 and "no space" in told[0].lower() and "Traceback" not in done.stderr
+        # Removing an old release can make just the room that is needed to end well.
+        if not is_told and not (done.returncode == 0 and phase in ONCE_MOVED):
             problems.append(f"{phase}: exit code {done.returncode}, said: {done.stdout} {done.stderr[-3000:]}")
         after, mixed = read_release(home, thoroughly=True)
-        if mixed or (after != before and phase != "release, link moved"):
+        if mixed or (after != before and phase not in ONCE_MOVED):
             problems.append(f"{phase}: readers have {after}, before {before}; {mixed}")
     return problems
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _SAID = re.compile(r"no space left|file too large|disk is full|quota exceeded", re.IGNORECASE)
 _PROBE_BYTES = 1 << 20
+_FULL_BELOW_BYTES = 32 << 20
+"""A run that fails with less than this left failed for want of it: what fails first frees some of what it had written."""
 
 
 def full(settings: Settings, said: list[str]) -> str | None:
@@ -23,7 +25,7 @@ def full(settings: Settings, said: list[str]) -> str | None:
 
     Args:
         settings: whose CX_HOME the run worked on.
-        said: the messages it failed with. Some libraries (SQLite) do not say what was wrong, so writing is tried, too.
+        said: the messages it failed with. Some libraries (SQLite) do not say what was wrong, so the disk is asked, too.
     """
     places = {path: _is_full(path) for path in (settings.home, Path(tempfile.gettempdir()))}
     if not any(places.values()) and not any(_SAID.search(text) for text in said):
@@ -37,7 +39,9 @@ def full(settings: Settings, said: list[str]) -> str | None:
 
 
 def _is_full(folder: Path) -> bool:
-    try:
+    if shutil.disk_usage(folder).free < _FULL_BELOW_BYTES:
+        return True
+    try:  # a quota does not show in what is free
         with tempfile.TemporaryFile(dir=folder) as probe:
             probe.write(b"\0" * _PROBE_BYTES)
             probe.flush()
