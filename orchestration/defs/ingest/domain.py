@@ -1,7 +1,7 @@
 """Assets of one domain of exports: its deliveries, partitioned by delivery day, and its raw tables, not partitioned.
 
 Belongs here: how a domain becomes assets. Does not: reading or loading (`orchestration.lib.ingest`).
-Dagster pays about 20 ms of CPU per asset and partition for its events, so only deliveries are partitioned.
+Dagster's events cost CPU per asset and partition (docs/adr/0005-partitions.md), so only deliveries are partitioned.
 """
 
 from collections.abc import Iterator
