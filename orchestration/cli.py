@@ -188,7 +188,10 @@ def explain(
 
     if wrong := [pair for pair in by or [] if "=" not in pair]:
         raise typer.BadParameter(f"--by {wrong[0]}: write DIMENSION=VALUE")
-    found = answer(Settings(), metric, day.date(), dict(pair.split("=", 1) for pair in by or []), limit)
+    chosen = [pair.split("=", 1) for pair in by or []]
+    if twice := [name for n, (name, _) in enumerate(chosen) if name in [other for other, _ in chosen[:n]]]:
+        raise typer.BadParameter(f"--by {twice[0]} is there twice: a cell has one {twice[0]}")
+    found = answer(Settings(), metric, day.date(), dict(chosen), limit)
     if as_json:
         _print_json(found)
     else:
@@ -201,8 +204,13 @@ def rollback(
 ) -> None:
     """Point readers at an older release. The next run that publishes replaces it."""
     from orchestration.lib.release import roll_back
+    from orchestration.lib.run_lock import run_lock
 
-    out.print(f"current release is now {roll_back(Settings(), release)}")
+    settings = Settings()
+    settings.make_folders()
+    with run_lock(settings, "cx rollback"):
+        name = roll_back(settings, release)
+    out.print(f"current release is now {name}, until the next run publishes")
 
 
 @app.command()
@@ -448,7 +456,7 @@ def _unpublished(settings: Settings) -> list[str]:
             if not row or row[0] is None or con.execute("from ops.releases where run_id = ?", [row[0]]).fetchone():
                 return []
             failed = [verdict.sentence() for verdict in of_run(con, row[0]) if not verdict.passed]
-            return failed or [f"run {row[0]} ended before its gates: cx ui shows its log"]
+            return failed or [f"run {row[0]} ended before it published: run it again; cx ui shows its log"]
     except duckdb.Error:  # a run has just begun
         return []
 
@@ -510,6 +518,9 @@ def _problems(events: list[Any]) -> list[str]:
         ):
             while error.cause is not None:
                 error = error.cause
+            if re.search(r"InterruptedError|KeyboardInterrupt", f"{error.cls_name} {error.message}"):
+                found.append("interrupted. What it had taken and loaded is kept: run it again, and it goes on from there")
+                continue
             # Without the path of the exception's class: the sentence is for people.
             found.append(re.sub(r"^(\w+\.)+\w+: ", "", " ".join(error.message.split())))
     return list(dict.fromkeys(found))
@@ -624,14 +635,24 @@ def main() -> None:
 
     from orchestration.lib.dbt_manifest import ManifestError
     from orchestration.lib.explain import ExplainError
-    from orchestration.lib.ingest import FilesGone
+    from orchestration.lib.ingest import FilesGone, NothingTaken
     from orchestration.lib.release import ReleaseError
     from orchestration.lib.run_lock import RunLocked
     from orchestration.lib.verify import VerifyError
 
     # Where the disk is full, a log file that cannot be written is no news of its own.
     logging.raiseExceptions = False
-    known = (ConfigError, ExplainError, FilesGone, ManifestError, ReleaseError, RunLocked, VerifyError, duckdb.Error)
+    known = (
+        ConfigError,
+        ExplainError,
+        FilesGone,
+        ManifestError,
+        NothingTaken,
+        ReleaseError,
+        RunLocked,
+        VerifyError,
+        duckdb.Error,
+    )
     # Typer brings its own click, or uses the installed one; BadParameter -> UsageError -> ClickException in both.
     click_exception = typer.BadParameter.__mro__[2]
     try:

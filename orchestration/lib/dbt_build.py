@@ -33,8 +33,13 @@ class Built:
 
 
 def fingerprint(settings: Settings) -> str:
-    """Hash of the definitions and of the configured values: tables built under another one are rebuilt whole."""
-    return hashlib.sha256((definitions_fingerprint() + settings.config.business.model_dump_json()).encode()).hexdigest()
+    """Hash of the definitions, the configured values and which feeds there are: tables built under another one are rebuilt whole.
+
+    A model whose feeds are not configured keeps its table as it was, so it must not go on from there when they come back.
+    """
+    feeds = sorted({source.feed for source in settings.config.feed})
+    parts = [definitions_fingerprint(), settings.config.business.model_dump_json(), *feeds]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
 def build(settings: Settings, models: set[str], full_refresh: bool, progress: Callable[[str], None] = lambda _: None) -> Built:
@@ -64,7 +69,7 @@ def build(settings: Settings, models: set[str], full_refresh: bool, progress: Ca
 
     outcome = dbtRunner(manifest=runner_manifest(), callbacks=[told]).invoke(arguments)
     if outcome.result is None:
-        raise ManifestError(f"dbt did not run: {outcome.exception}")
+        raise ManifestError(f"dbt did not run: {outcome.exception!r}")
     built = Built()
     bounds = marts()
     with connect(settings) as con:

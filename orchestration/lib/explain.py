@@ -214,12 +214,13 @@ def _figure(con: duckdb.DuckDBPyConnection, schema: str, asked: Question) -> Fig
         f"bool_and({ident(metric.is_final)}) as is_final, max({ident(metric.final_on)}) as final_on {cells}",
         asked.bound,
     )[0]
-    if row["cells"] > 1 and metric.additivity in ("distinct", "snapshot"):
+    # Cells with another date than their day (cohorts by age) meet on a day without being one number.
+    if row["cells"] > 1 and (metric.additivity in ("distinct", "snapshot") or metric.date != "metric_date"):
         free = [name for name in asked.dimensions if name not in asked.by]
         rows = con.execute(f"select {', '.join(ident(name) for name in free)} {cells} order by all", asked.bound).fetchall()
         listed = [" ".join(f"--by {name}={value}" for name, value in zip(free, row, strict=True)) for row in rows]
         raise ExplainError(
-            f"{metric.name} is {metric.additivity}: its {len(rows)} cells of {asked.day} do not add up. Add one of\n  "
+            f"{metric.name} ({metric.additivity}): its {len(rows)} cells of {asked.day} do not add up. Add one of\n  "
             + "\n  ".join(listed[:_LISTED])
         )
     parts = {part: row[part] for part in metric.parts}

@@ -55,6 +55,10 @@ class FilesGone(Exception):
     """Deliveries that would have to be read again are not there any more."""
 
 
+class NothingTaken(Exception):
+    """There is no day through which anything could be published."""
+
+
 @dataclass
 class Taken:
     """What `take_deliveries` found, by delivery day."""
@@ -291,6 +295,16 @@ def reset_feeds(con: duckdb.DuckDBPyConnection, settings: Settings, feeds: list[
         con.execute("drop table kept")
         con.execute("delete from ops.loaded where feed in (select unnest($1))", [feeds])
         con.execute("update ops.clock set fingerprint = null")
+
+
+def require_a_clock(con: duckdb.DuckDBPyConnection) -> None:
+    """A rebuild loads what runs have taken, so there must have been one.
+
+    Raises:
+        NothingTaken: no run took any day.
+    """
+    if con.execute("select data_through from ops.clock").fetchone()[0] is None:
+        raise NothingTaken("no delivery was ever taken here, so there is nothing to rebuild: run `cx backfill START END` first")
 
 
 def withdraw_unconfigured(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:

@@ -66,7 +66,8 @@ def feed_states(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     """Per configured feed: how far its data goes, what is missing in between, and whether anything holds it up.
 
     A feed is stale while a delivery of it is refused, or its newest expected day is missing. Older missing days are
-    counted, and do not make it stale: later deliveries went on without them.
+    counted, and do not make it stale: later deliveries went on without them. Yesterday's file sent again under today's
+    name brings nothing of today.
     """
     cursor = con.execute(
         """
@@ -82,14 +83,14 @@ def feed_states(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
             select feed, count(*) as days, max(day) as last_missing, any_value(last_due) as last_due
             from (select *, max(day) over (partition by feed) as last_due from due) d
             where not exists (
-                from ops.deliveries x where x.feed = d.feed and x.delivery_day = d.day and x.status in ('accepted', 'repeated')
+                from ops.deliveries x where x.feed = d.feed and x.delivery_day = d.day and x.status = 'accepted'
             )
             group by feed
         ),
         delivered as (
             select
                 feed,
-                max(delivery_day) filter (where status in ('accepted', 'repeated')) as data_through,
+                max(delivery_day) filter (where status = 'accepted') as data_through,
                 count(*) filter (where status = 'refused') as refused_deliveries,
                 max(reason) filter (where status = 'refused') as reason
             from ops.deliveries group by feed
@@ -185,8 +186,11 @@ def recover(con: duckdb.DuckDBPyConnection, settings: Settings) -> str | None:
     """Finish a publication whose process died after readers saw it, before the ledger did; return the release's name.
 
     To be called under the run lock before anything else touches the warehouse: its tables are still those published.
+    A warehouse that was lost and begun anew takes over what was said when from the newest release.
     """
-    row = con.execute("select coalesce(max(release), '') from ops.releases").fetchone()
+    row = con.execute("select max(release) from ops.releases").fetchone()
+    if row[0] is None:
+        return _take_over_history(con, settings)
     unknown = [name for name in releases(settings) if name > row[0]]
     adopted = None
     for name in unknown:
@@ -203,8 +207,21 @@ def recover(con: duckdb.DuckDBPyConnection, settings: Settings) -> str | None:
     return adopted
 
 
+def _take_over_history(con: duckdb.DuckDBPyConnection, settings: Settings) -> str | None:
+    """Fill the empty ledger of a new warehouse with the logs of the newest release there is; return its name."""
+    there = releases(settings)
+    if not there:
+        return None
+    con.execute(f"attach {literal(str(settings.releases / there[-1] / DATABASE))} as published (read_only)")
+    try:
+        _settle(con, "from published.marts.releases", "from published.marts.restatements")
+    finally:
+        con.execute("detach published")
+    return there[-1]
+
+
 def _settle(con: duckdb.DuckDBPyConnection, release: str, restated: str) -> None:
-    """Note the release in the ledger and forget which days were affected; both are relations to take the rows from."""
+    """Note releases in the ledger and forget which days were affected; both are relations to take the rows from."""
     with tx(con):
         con.execute(f"insert into ops.releases by name {release}")
         con.execute(f"insert into ops.restatements by name {restated}")

@@ -61,6 +61,8 @@ def holder(settings: Settings) -> dict[str, Any] | None:
     try:
         who = json.loads(note.read_text(encoding="utf-8"))
         os.kill(who["pid"], 0)
+    except PermissionError:
+        return who  # alive, and somebody else's
     except (OSError, ValueError, KeyError):
         return None
     return who

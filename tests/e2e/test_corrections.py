@@ -107,7 +107,8 @@ def test_increments_equal_a_rebuild_under_corrections(tmp_path: Path) -> None:
 
 def test_what_is_missing_stays_visible_and_what_comes_back_is_forgiven(tmp_path: Path) -> None:
     """A missing day makes its feed stale only while it is the newest, and is counted for ever; a file put back to the
-    content that is loaded is not refused any more; a feed taken out of cx.toml takes its rows along."""
+    content that is loaded is not refused any more; a feed taken out of cx.toml takes its rows along, and comes back with
+    what its files hold by then; yesterday's file sent again is not today's."""
     good = LINES + "O1,1,P1,2025-10-06T12:00:00,1,10.00\n"
     home = _home(tmp_path, {"cases_2025-10-06.csv": CASES, "lines_2025-10-06.csv": good})
 
@@ -134,3 +135,17 @@ def test_what_is_missing_stays_visible_and_what_comes_back_is_forgiven(tmp_path:
     with duckdb.connect(str(home / "warehouse" / "cx.duckdb"), read_only=True) as con:
         assert con.execute("select count(*) from raw.order_lines").fetchone() == (0,)
     assert "sales_daily" in release.manifest_of(Settings(home), release.current(Settings(home)) or "")["marts_off"]
+
+    other = LINES + "O2,1,P2,2025-10-06T12:00:00,3,10.00\n"
+    _home(home, {"lines_2025-10-06.csv": other, "cases_2025-10-09.csv": CASES + "K1,2025-10-08T09:00:00,2025-10-08T10:00:00\n"})
+    assert run(home, "backfill", date(2025, 10, 6), date(2025, 10, 9)) == 3, "no cases of the 7th"
+    assert _query(home, "select metric_date, net_amount from marts.sales_daily") == [(date(2025, 10, 6), 30)]
+    with duckdb.connect(str(home / "warehouse" / "cx.duckdb"), read_only=True) as con:
+        assert con.execute("select order_id from staging.stg_order_lines").fetchall() == [("O2",)]
+
+    _home(home, {"cases_2025-10-10.csv": CASES, "events_2025-10-09.csv": EVENTS + "E1,K1,reopened,2025-10-09T09:00:00\n"})
+    (home / "landing" / "cx.toml").write_text(CONFIG.replace('"events_{day}.csv"', '"events_{day}.csv"\nexpected = "daily"'))
+    assert run(home, "backfill", date(2025, 10, 9), date(2025, 10, 9)) == 0
+    shutil.copy(home / "landing" / "events_2025-10-09.csv", home / "landing" / "events_2025-10-10.csv")
+    assert run(home, "nightly", date(2025, 10, 10)) == 3
+    assert states()["case_events"] == (True, 1)

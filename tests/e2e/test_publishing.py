@@ -191,6 +191,31 @@ def test_a_bad_file_holds_its_feed_and_nothing_else(home: Path, company: Company
     _assert_clean(home, company, tmp_path / "clean")
 
 
+def test_there_is_nothing_to_rebuild_before_anything_was_taken(company: Company, tmp_path: Path) -> None:
+    write_company(company, tmp_path)
+    assert run(tmp_path, "rebuild") == 1
+    assert release.current(Settings(tmp_path)) is None
+    assert run(tmp_path, "nightly", company.start) == 0, "and it did no harm"
+
+
+def test_a_lost_warehouse_is_begun_anew_and_history_goes_on(home: Path, company: Company) -> None:
+    """What was said when comes back from the newest release; no release is taken away, and nothing is called restated."""
+    last = company.start + timedelta(days=DAYS - 1)
+    assert run(home, "nightly", last) == 0
+    names, before = release.releases(Settings(home)), release_of(home)
+    logs = "select (select count(*) from marts.releases), (select count(*) from marts.restatements)"
+    with duckdb.connect(str(before), read_only=True) as con:
+        said = con.execute(logs).fetchone()
+    before = Path(shutil.copy(before, home / "before.duckdb"))
+    shutil.rmtree(home / "warehouse")
+    assert run(home, "rebuild") == 1, "the ledger of what to rebuild is gone"
+    assert run(home, "backfill", company.start, last) == 0
+    assert rows_that_differ(before, release_of(home)) == {}
+    with duckdb.connect(str(release_of(home)), read_only=True) as con:
+        assert con.execute(logs).fetchone() == (said[0] + 1, said[1])
+    assert len(names) == 2 and release.releases(Settings(home))[:2] == names
+
+
 def test_rollback_points_readers_at_an_older_release(home: Path, company: Company) -> None:
     settings = Settings(home)
     first = release.current(settings)

@@ -67,6 +67,7 @@ def domain_assets(domain: str) -> list[dg.AssetsDefinition]:
     def raw(context: dg.AssetExecutionContext, cx_home: CxHome) -> Iterator[dg.MaterializeResult]:
         feeds = sorted(key.path[-1] for key in context.selected_asset_keys)
         with cx_home.warehouse() as con:
+            ingest.require_a_clock(con)
             is_rebuild = context.run.tags.get(FULL_REFRESH_TAG) == "true"
             anew = feeds if is_rebuild else ingest.changed_reading(con, cx_home.settings, feeds)
             if anew:
