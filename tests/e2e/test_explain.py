@@ -88,6 +88,11 @@ def test_rows_add_up_to_every_cell_of_a_simulated_company(tmp_path: Path) -> Non
     write_company(company, tmp_path)
     assert run(tmp_path, "backfill", company.start, company.start + timedelta(days=44)) == 0
     _assert_adds_up(tmp_path)
+    # Two cohorts meet in October, one of them a month old: that is no one number.
+    with pytest.raises(
+        ExplainError, match=r"2 cells of 2025-10-01 do not add up(.|\n)*--by cohort_month=2025-09-01 --by months_since=1"
+    ):
+        _ask(tmp_path, "cohort_retention", company.start + timedelta(days=44))
 
 
 # ---- an untidy company -----------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from datetime import date
 
 import pytest
 
+from orchestration import cli
 from orchestration.lib.dbt_manifest import manifest_json, marts, metrics
 from orchestration.lib.explain import ExplainError, explain, value_of
 from orchestration.settings import Settings
@@ -52,3 +53,11 @@ def test_an_unknown_dimension_lists_the_known_ones(tmp_path) -> None:
         explain(Settings(tmp_path), "fcr_rate", date(2026, 1, 5), {"country": "NL"}, 20)
     with pytest.raises(ExplainError, match=r"no warehouse at .*: run cx nightly"):
         explain(Settings(tmp_path), "fcr_rate", date(2026, 1, 5), {}, 20)
+
+
+def test_a_dimension_is_given_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A cell has one value of it: of two, one would be passed over in silence."""
+    monkeypatch.setattr("sys.argv", ["cx", "explain", "net_sales", "2026-01-05", "--by", "country=NL", "--by", "country=BE"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 1 and "--by country is there twice" in capsys.readouterr().err
