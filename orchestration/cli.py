@@ -14,6 +14,8 @@ import re
 import sys
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -394,7 +396,8 @@ def _run(settings: Settings, kind: str, window: Window | None, as_json: bool) ->
         run = plan(settings, kind, window)
     run_id = str(uuid.uuid4())
     try:
-        problems = _execute(run, run_id, what, began)
+        with _own_streams():
+            problems = _execute(run, run_id, what, began)
     except Exception as error:
         # Where the disk is full, Dagster cannot even write down that the run failed.
         full = disk.full(settings, [str(error)])
@@ -410,6 +413,18 @@ def _run(settings: Settings, kind: str, window: Window | None, as_json: bool) ->
     else:
         _print_report(report)
     return int(report["exit_code"])
+
+
+@contextmanager
+def _own_streams() -> Iterator[None]:
+    """Give standard output and error back: Dagster sends them to files of the step, and on a full disk leaves it at that."""
+    kept = [(number, os.dup(number)) for number in (1, 2)]
+    try:
+        yield
+    finally:
+        for number, copy in kept:
+            os.dup2(copy, number)
+            os.close(copy)
 
 
 def _execute(run: RunPlan, run_id: str, what: str, began: float) -> list[str]:
