@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 CONTRACTS_DIR = Path(__file__).resolve().parent / "contracts"
-DOMAINS = ("crm", "contact_center", "ecommerce")
+DOMAINS = ("crm", "contact_center", "ecommerce", "context")
 LogicalType = Literal["string", "integer", "number", "boolean", "date", "timestamp"]
 
 
@@ -81,7 +81,7 @@ class Contract(BaseModel):
     kind: Literal["DataContract"]
     version: str
     status: Literal["active", "deprecated"]
-    domain: Literal["crm", "contact_center", "ecommerce"]
+    domain: Literal["crm", "contact_center", "ecommerce", "context"]
     description: str
     delivery: Literal["append", "delta", "snapshot"]
     versionColumn: str | None

@@ -12,16 +12,19 @@ from pathlib import Path
 import duckdb
 
 from orchestration import cli
-from orchestration.lib.simulator import Company
+from orchestration.lib.simulator import CORE_FEEDS, Company
 from orchestration.partitions import Window
 from orchestration.settings import Settings
 
 
-def write_company(company: Company, home: Path) -> None:
-    """The exports of all its days, and their `cx.toml`: a night takes its own."""
+def write_company(company: Company, home: Path, feeds: tuple[str, ...] = CORE_FEEDS) -> None:
+    """The exports of all its days, and their `cx.toml`: a night takes its own.
+
+    Only the core feeds where none are named: tests of the machinery need no more, and every feed costs them time.
+    """
     (home / "landing").mkdir(parents=True)
-    company.write_exports(home / "landing")
-    (home / "landing" / "cx.toml").write_text(company.config(), encoding="utf-8")
+    company.write_exports(home / "landing", feeds)
+    (home / "landing" / "cx.toml").write_text(company.config(feeds), encoding="utf-8")
 
 
 def run(home: Path, kind: str, first: date | None = None, last: date | None = None) -> int:

@@ -148,23 +148,28 @@ def marts() -> dict[str, Mart]:
 
 @cache
 def metrics() -> dict[str, Metric]:
-    """All metrics by name, as the marts' YAML declares them."""
+    """All metrics by name, as the registry (dbt_project/models/semantic) defines them."""
+    nodes = {node["name"]: node["config"]["meta"] for node in _models()}
+    declared = [{**metric, "mart": mart} for mart, meta in nodes.items() for metric in meta.get("metrics", [])] + [
+        {**metric["config"]["meta"], "name": metric["name"]}
+        for metric in manifest_json()["metrics"].values()
+        # Without a mart it is a part, which MetricFlow wants to be a metric, too.
+        if "mart" in metric["config"]["meta"]
+    ]
     found = {}
-    for node in _models():
-        meta = node["config"]["meta"]
-        for metric in meta.get("metrics", []):
-            maturity = f"{metric['maturity']}_" if "maturity" in metric else ""
-            found[metric["name"]] = Metric(
-                name=metric["name"],
-                mart=node["name"],
-                additivity=metric["class"],
-                parts=tuple(metric["parts"]),
-                denominator=tuple(metric.get("denominator", metric["parts"][1:2])),
-                value=metric.get("value"),
-                date=meta.get("date", "metric_date"),
-                is_final=f"{maturity}is_final",
-                final_on=f"{maturity}final_on",
-            )
+    for metric in declared:
+        maturity = f"{metric['maturity']}_" if "maturity" in metric else ""
+        found[metric["name"]] = Metric(
+            name=metric["name"],
+            mart=metric["mart"],
+            additivity=metric["class"],
+            parts=tuple(metric["parts"]),
+            denominator=tuple(metric.get("denominator", metric["parts"][1:2])),
+            value=metric.get("value"),
+            date=nodes[metric["mart"]].get("date", "metric_date"),
+            is_final=f"{maturity}is_final",
+            final_on=f"{maturity}final_on",
+        )
     return dict(sorted(found.items()))
 
 

@@ -23,7 +23,7 @@ def loaded() -> dg.Definitions:
 def test_only_deliveries_are_partitioned_and_their_backfill_is_one_run(loaded: dg.Definitions) -> None:
     graph = loaded.resolve_asset_graph()
     partitioned = {key.to_user_string() for key in graph.get_all_asset_keys() if graph.get(key).partitions_def}
-    assert partitioned == {"deliveries/crm", "deliveries/contact_center", "deliveries/ecommerce"}
+    assert partitioned == {"deliveries/crm", "deliveries/contact_center", "deliveries/ecommerce", "deliveries/context"}
     for name in partitioned:
         policy = graph.get(dg.AssetKey(name.split("/"))).backfill_policy
         assert policy is not None and policy.max_partitions_per_run is None

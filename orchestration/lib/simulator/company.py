@@ -221,7 +221,9 @@ FEEDS: dict[str, type] = {
     "cases": Case,
     "case_events": CaseEvent,
 }
-APPEND_FEEDS = ("refunds", "cart_events", "case_events")
+APPEND_FEEDS = {"refunds", "cart_events", "case_events"}
+KEY_WIDTH = {"order_lines": 2}
+"""How many of a feed's first fields are its key; one where nothing is said."""
 
 # (field, text, what is wrong): Parquet is typed, so only a missing id can go wrong there.
 SPOILS: dict[str, list[tuple[str, str | None, str]]] = {
@@ -249,6 +251,8 @@ SPOILS: dict[str, list[tuple[str, str | None, str]]] = {
     "case_events": [("event", "Teleported", "event is unknown"), ("case_id", None, "case_id is missing")],
 }
 MIN_ROWS_FOR_BAD = 40
+SUBJECT_MAKERS: list[Callable[["Maker"], None]] = []
+"""What adds the subjects' rows, in order, after everything in this module happened (see `subject`)."""
 
 Step = tuple[str, OrderLine | None]
 Course = list[tuple[str, datetime]]
@@ -331,17 +335,17 @@ class Company:
         """Data rows over all files of each feed, repeated and bad ones too."""
         return {feed: sum(map(len, files)) for feed, files in self.deliveries.items()}
 
-    def write_exports(self, landing: Path) -> list[Path]:
-        """Write one file per feed and day under `landing`; returns the paths written."""
+    def write_exports(self, landing: Path, feeds: Iterable[str] | None = None) -> list[Path]:
+        """Write one file per feed (all, or those named) and day under `landing`; returns the paths written."""
         from orchestration.lib.simulator.exports import write_exports
 
-        return write_exports(self, landing)
+        return write_exports(self, landing, feeds)
 
-    def config(self) -> str:
-        """The text of a `cx.toml` that maps the exports to the canonical feeds."""
+    def config(self, feeds: Iterable[str] | None = None) -> str:
+        """The text of a `cx.toml` that maps the exports (all, or those named) to the canonical feeds."""
         from orchestration.lib.simulator.exports import config
 
-        return config(self)
+        return config(self, feeds)
 
     def truth(self, through: date | None = None) -> "dict[str, pd.DataFrame]":
         """The marts, counted from the rows delivered up to and including day `through` (default: the last day)."""
@@ -365,7 +369,7 @@ def simulate(
     """Make a company; the same arguments always make the same one."""
     if customers < 1 or days < 1:
         raise ValueError("customers and days must be at least 1")
-    return _Maker(customers, days, start, seed, timezone).make()
+    return Maker(customers, days, start, seed, timezone).make()
 
 
 class _Issue(NamedTuple):
@@ -374,8 +378,8 @@ class _Issue(NamedTuple):
     topic: str
 
 
-class _Maker:
-    """Builds a Company; one method per subject, one random stream per method: they do not disturb others."""
+class Maker:
+    """Builds a Company; one method or `Subject` per subject, one random stream each: they do not disturb others."""
 
     def __init__(self, customers: int, days: int, start: date, seed: int, timezone: str) -> None:
         self.customers, self.days, self.seed, self.timezone = customers, days, seed, timezone
@@ -416,6 +420,8 @@ class _Maker:
         self.make_shop()
         self.make_contact_centre()
         self.make_surveys()
+        for make in SUBJECT_MAKERS:
+            make(self)
         self.sort()
         bad = self.spoil()
         return Company(self.clock, self.timezone, self.deliveries, bad)
@@ -980,7 +986,7 @@ class _Maker:
         found: list[BadRow] = []
         for feed, files in self.deliveries.items():
             for day, rows in enumerate(files):
-                if len(rows) < MIN_ROWS_FOR_BAD or rng.random() >= 0.08:
+                if feed not in SPOILS or len(rows) < MIN_ROWS_FOR_BAD or rng.random() >= 0.08:
                     continue
                 name, text, reason = rng.choice(SPOILS[feed])
                 position = rng.randrange(len(rows) + 1)
@@ -1009,9 +1015,11 @@ def _file_order(feed: str) -> Callable[[Any], tuple[Any, ...]]:
         return lambda row: (row.updated_at, row.order_id, int(row.line_id))
     if feed == "refunds":
         return lambda row: (row.refunded_at, row.refund_id)
-    if feed in APPEND_FEEDS:
-        return lambda row: (row.occurred_at, row.event_id)
-    return lambda row: (row.updated_at, row[0])
+    if "updated_at" in FEEDS[feed]._fields:
+        return lambda row: (row.updated_at, row[0])
+    if "occurred_at" in FEEDS[feed]._fields:
+        return lambda row: (row.occurred_at, row[0])
+    return lambda row: row[0]
 
 
 def _catalogue(rng: random.Random) -> list[tuple[str, str, int, int | None]]:

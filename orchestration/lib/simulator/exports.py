@@ -327,10 +327,10 @@ def cells(layout: Layout, row: Any, zone: ZoneInfo) -> list[Cell]:
     return written
 
 
-def write_exports(company: Company, landing: Path) -> list[Path]:
-    """Write every file of every feed; the same company always gives the same bytes."""
+def write_exports(company: Company, landing: Path, feeds: Iterable[str] | None = None) -> list[Path]:
+    """Write every file of every feed named (default: all); the same company always gives the same bytes."""
     written: list[Path] = []
-    for feed in FEEDS:
+    for feed in feeds or FEEDS:
         layout, zone = LAYOUTS[feed], company.clock.zone
         files = [
             (landing / file_name(feed, company.start + timedelta(days=day)), [cells(layout, row, zone) for row in rows])
@@ -379,10 +379,10 @@ def _write_parquet(layout: Layout, files: list[tuple[Path, list[list[Cell]]]]) -
             connection.execute(f"copy (select {kept} from typed where _day = {day} order by _row) to '{target}' (format parquet)")
 
 
-def config(company: Company) -> str:
+def config(company: Company, feeds: Iterable[str] | None = None) -> str:
     """The `cx.toml` of the exports."""
     parts = ["[business]", f'timezone = "{company.timezone}"', f'reporting_currency = "{CURRENCY}"']
-    for feed in FEEDS:
+    for feed in feeds or FEEDS:
         layout = LAYOUTS[feed]
         parts += [
             "",

@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -21,6 +22,7 @@ import pandas as pd
 from orchestration.lib.simulator.company import (
     APPEND_FEEDS,
     FEEDS,
+    KEY_WIDTH,
     Case,
     CaseEvent,
     Company,
@@ -49,6 +51,8 @@ MART_KEYS: dict[str, tuple[str, ...]] = {
 }
 
 Rows = Iterable[dict[str, Any]]
+SUBJECT_MARTS: dict[str, Callable[["Books"], Rows]] = {}
+"""What counts the marts that are told in the modules of their subjects (see `subject`)."""
 
 
 @dataclass(frozen=True)
@@ -220,6 +224,7 @@ class Books:
             "fcr_daily": lambda: _fcr_daily(self),
             "cart_abandonment_daily": lambda: _cart_abandonment_daily(self),
         }
+        count |= {mart: partial(rows, self) for mart, rows in SUBJECT_MARTS.items()}
         return {mart: _frame(mart, count[mart](), self.through) for mart in wanted}
 
 
@@ -747,7 +752,7 @@ def _latest(feed: str, files: list[list[Any]]) -> list[Any]:
     """The newest delivered version of each row: by its version, then by delivery, then by place in the file."""
     known: dict[Any, Any] = {}
     for row in (row for rows in files for row in rows if not isinstance(row, Spoiled)):
-        key = row[:2] if feed == "order_lines" else row[0]
+        key = row[: KEY_WIDTH.get(feed, 1)]
         if key not in known or (feed not in APPEND_FEEDS and row.updated_at >= known[key].updated_at):
             known[key] = row
     return list(known.values())
@@ -802,11 +807,12 @@ COLUMNS: dict[str, str] = {
     "abandonment_rate recovered_is_final recovered_final_on",
 }
 RATIOS = ("_rate", "_mean", "average_order_value", "average_resolution_minutes", "clv_simple")
+NO_FINALITY = {"clv_customer"}
 
 
 def _frame(mart: str, rows: Rows, through: date) -> pd.DataFrame:
     """The rows up to the last complete day as a frame, by key; days are `datetime.date`, a missing ratio is NaN."""
-    finality = [] if mart == "clv_customer" else ["is_final", "final_on"]
+    finality = [] if mart in NO_FINALITY else ["is_final", "final_on"]
     kept = [row for row in rows if row.get("metric_date", through) <= through]
     frame = pd.DataFrame(kept, columns=[*MART_KEYS[mart], *COLUMNS[mart].split(), *finality])
     for name in frame.columns:

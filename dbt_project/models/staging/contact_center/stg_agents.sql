@@ -1,0 +1,21 @@
+-- grain: one row per agent_id: its newest version, excluded rows flagged in _exclusion; where it came from in _delivery and _line
+{{ config(meta={'changed_by': [['raw', 'agents']], 'logs': [{'entity': 'agent', 'key': 'agent_id', 'day': 'null'}]}) }}
+
+with newest as (
+  {{ newest_version('agents') }}
+)
+
+select
+  agent_id,
+  name,
+  team,
+  queue,
+  site,
+  hired_on,
+  left_on,
+  updated_at,
+  _key,
+  _exclusion,
+  _delivery,
+  _line
+from newest
