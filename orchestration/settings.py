@@ -59,6 +59,9 @@ class Business(BaseModel):
     margin_share: float = Field(1.0, gt=0, le=1)
     max_lifespan_years: float = Field(5.0, gt=0)
     min_history_days: int = Field(365, ge=0)
+    action_open_case_days: int = Field(3, ge=0)
+    action_detractor_days: int = Field(90, ge=1)
+    action_ahead_days: int = Field(30, ge=0)
 
     @field_validator("timezone")
     @classmethod

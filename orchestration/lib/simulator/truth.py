@@ -70,6 +70,9 @@ class Definitions:
     margin_share: float = 1.0
     max_lifespan_years: float = 5.0
     min_history_days: int = 365
+    action_open_case_days: int = 3
+    action_detractor_days: int = 90
+    action_ahead_days: int = 30
 
 
 @dataclass
