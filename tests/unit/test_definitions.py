@@ -58,7 +58,7 @@ def test_marts_without_a_configured_feed_are_off() -> None:
     of_contracts = set(marts_on({"subscriptions"}))
     assert {"churn_daily", "retention_daily"} <= of_contracts
     assert not of_contracts & {"sales_daily", "clv_daily", "fcr_daily", "cart_abandonment_daily", "contact_volume_daily"}
-    assert "stg_contacts" not in models_on({"order_lines"})
+    assert "stg_cart_events" not in models_on({"order_lines"})
     assert {"sales_daily", "int_refunds", "stg_orders"} <= models_on({"order_lines"})
 
 
