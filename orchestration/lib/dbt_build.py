@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,7 +68,8 @@ def build(settings: Settings, models: set[str], full_refresh: bool, progress: Ca
         if event.info.name == "LogStartLine":
             progress(f"building {event.data.index} of {event.data.total}")
 
-    outcome = dbtRunner(manifest=runner_manifest(), callbacks=[told]).invoke(arguments)
+    with _one_connection():
+        outcome = dbtRunner(manifest=runner_manifest(), callbacks=[told]).invoke(arguments)
     if outcome.result is None:
         raise ManifestError(f"dbt did not run: {outcome.exception!r}")
     built = Built()
@@ -83,6 +85,24 @@ def build(settings: Settings, models: set[str], full_refresh: bool, progress: Ca
             elif node.resource_type == "test":
                 built.verdicts += _test_verdicts(con, node, status, result)
     return built
+
+
+@contextmanager
+def _one_connection() -> Iterator[None]:
+    """dbt keeps the warehouse open from model to model, and lets go of it in the end, when publishing opens it.
+
+    Opening it anew for each model and test costs as much as most of them do.
+    """
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+
+    os.environ["CX_DBT_KEEP_OPEN"] = "true"
+    try:
+        yield
+    finally:
+        del os.environ["CX_DBT_KEEP_OPEN"]
+        if DuckDBConnectionManager._ENV is not None:
+            DuckDBConnectionManager._ENV.close()
+        DuckDBConnectionManager.close_all_connections()
 
 
 def _model_verdict(con: duckdb.DuckDBPyConnection, node: Any, status: str, message: str, bounds: dict[str, Any]) -> Verdict:
