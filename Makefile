@@ -41,7 +41,7 @@ test: setup  ## everything CI runs
 soak: setup  ## 200 random histories, every publication compared with a full rebuild and with books kept in Python (two hours)
 	@$(BIN)/python -m tests.soak $(SOAK_ARGS)
 
-kills: setup  ## 200 runs killed at random moments while a reader reads; then compared with the same runs undisturbed (half an hour)
+kills: setup  ## 200 runs killed at random moments while a reader reads; then compared with the same runs undisturbed (about an hour)
 	@$(BIN)/python -m tests.kills $(KILL_ARGS)
 
 disk-full: setup  ## the disk fills up at each phase of a run; readers keep their release, the next run mends all (five minutes)
