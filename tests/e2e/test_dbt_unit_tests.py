@@ -1,4 +1,4 @@
-"""dbt's unit tests: the SQL of the models on fixed rows. Their home is an empty company whose last complete day is 31 January 2026."""
+"""dbt's unit tests: the SQL of the models on fixed rows, in an empty company whose last complete day is 31 January 2026."""
 
 from __future__ import annotations
 
