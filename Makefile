@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test soak kills disk-full lint ui bench lock clean
+.PHONY: setup demo test soak mutants kills disk-full lint ui bench lock clean
 
 setup: $(STAMP) dbt_project/target/.parsed  ## virtual environment from requirements.lock, this package, the dbt manifest
 
@@ -41,7 +41,10 @@ test: setup  ## everything CI runs
 soak: setup  ## 200 random histories, every publication compared with a full rebuild and with books kept in Python (two hours)
 	@$(BIN)/python -m tests.soak $(SOAK_ARGS)
 
-kills: setup  ## 200 runs killed at random moments while a reader reads; then compared with the same runs undisturbed (half an hour)
+mutants: setup  ## one mistake at a time in the SQL of a mart or an intermediate model: 95 % must be noticed (five minutes)
+	@$(BIN)/python -m tests.mutants $(MUTANT_ARGS)
+
+kills: setup  ## 200 runs killed at random moments while a reader reads; then compared with the same runs undisturbed (about an hour)
 	@$(BIN)/python -m tests.kills $(KILL_ARGS)
 
 disk-full: setup  ## the disk fills up at each phase of a run; readers keep their release, the next run mends all (five minutes)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from orchestration.runs import RunPlan
 
 OK, ERROR, GATE, STALE = 0, 1, 2, 3
+INTERRUPTED = "interrupted. What it had taken and loaded is kept: run it again, and it goes on from there"
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -534,7 +535,7 @@ def _problems(events: list[Any]) -> list[str]:
             while error.cause is not None:
                 error = error.cause
             if re.search(r"InterruptedError|KeyboardInterrupt", f"{error.cls_name} {error.message}"):
-                found.append("interrupted. What it had taken and loaded is kept: run it again, and it goes on from there")
+                found.append(INTERRUPTED)
                 continue
             # Without the path of the exception's class: the sentence is for people.
             found.append(re.sub(r"^(\w+\.)+\w+: ", "", " ".join(error.message.split())))
@@ -677,6 +678,8 @@ def main() -> None:
         problem.show()
     except known as problem:
         err.print(f"error: {problem}")
+    except KeyboardInterrupt:
+        err.print(f"error: {INTERRUPTED}")
     sys.exit(ERROR)
 
 

@@ -27,6 +27,10 @@ telemetry:
 event_log_storage:
   module: orchestration.lib.event_log
   class: KeptOpenSqliteEventLogStorage
+# No step prints anything. Dagster would start four processes a step to copy what it prints, which answer Ctrl-C with tracebacks.
+compute_logs:
+  module: dagster._core.storage.noop_compute_log_manager
+  class: NoOpComputeLogManager
 """
 _EVENT_BATCH_SIZE = 1000
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -50,6 +52,7 @@ def build(settings: Settings, models: set[str], full_refresh: bool, progress: Ca
 
     Raises:
         ManifestError: dbt could not run at all.
+        KeyboardInterrupt: the process was interrupted; no query of dbt goes on.
     """
     from dbt.cli.main import dbtRunner
 
@@ -57,7 +60,7 @@ def build(settings: Settings, models: set[str], full_refresh: bool, progress: Ca
     arguments = [
         "--quiet", "--no-write-json", "build",
         "--project-dir", str(DBT_PROJECT_DIR), "--profiles-dir", str(DBT_PROJECT_DIR),
-        "--target-path", str(settings.home / "dbt"), "--log-path", str(settings.home / "dbt"), "--log-level-file", "none",
+        "--target-path", str(settings.home / "dbt"), "--log-path", str(settings.home / "dbt"), "--log-level", "none",
         "--indirect-selection", "buildable", "--exclude-resource-type", "unit_test",
         "--select", *sorted(models),
     ]  # fmt: skip
@@ -68,8 +71,10 @@ def build(settings: Settings, models: set[str], full_refresh: bool, progress: Ca
         if event.info.name == "LogStartLine":
             progress(f"building {event.data.index} of {event.data.total}")
 
-    with _one_connection():
+    with _one_connection(), _interruptible():
         outcome = dbtRunner(manifest=runner_manifest(), callbacks=[told]).invoke(arguments)
+    if isinstance(outcome.exception, KeyboardInterrupt):
+        raise outcome.exception
     if outcome.result is None:
         raise ManifestError(f"dbt did not run: {outcome.exception!r}")
     built = Built()
@@ -103,6 +108,24 @@ def _one_connection() -> Iterator[None]:
         if DuckDBConnectionManager._ENV is not None:
             DuckDBConnectionManager._ENV.close()
         DuckDBConnectionManager.close_all_connections()
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """An interruption is a `KeyboardInterrupt`, after which dbt cancels its queries and waits for its threads.
+
+    Dagster's own exception passes dbt by: threads that still run a query keep the warehouse open, and abort the process.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, signal.default_int_handler) for number in signals}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _model_verdict(con: duckdb.DuckDBPyConnection, node: Any, status: str, message: str, bounds: dict[str, Any]) -> Verdict:

@@ -86,7 +86,7 @@ def untaken_days(con: duckdb.DuckDBPyConnection, settings: Settings, last: date)
 
     A refused file that nobody touched since does not wait: it would be refused again, and widen every night to its day.
     """
-    known = _known_files(con, "accepted", "repeated", "refused")
+    known = known_files(con, "accepted", "repeated", "refused")
     days = [
         file.delivery_day
         for source in settings.config.feed
@@ -102,7 +102,7 @@ def take_deliveries(con: duckdb.DuckDBPyConnection, settings: Settings, domain: 
     taken = Taken()
     feeds = {feed for feed, contract in load_contracts().items() if contract.domain == domain}
     sources = settings.config.sources_of(feeds)
-    known = _known_files(con, "accepted", "repeated")
+    known = known_files(con, "accepted", "repeated")
     now = datetime.now(UTC).replace(tzinfo=None)
     rows: list[tuple[Any, ...]] = []
     touched: list[tuple[int, str, str]] = []
@@ -161,7 +161,7 @@ def take_deliveries(con: duckdb.DuckDBPyConnection, settings: Settings, domain: 
     return taken
 
 
-def _known_files(con: duckdb.DuckDBPyConnection, *statuses: str) -> dict[str, tuple[int, int, str]]:
+def known_files(con: duckdb.DuckDBPyConnection, *statuses: str) -> dict[str, tuple[int, int, str]]:
     """Size, time and hash of the newest content of each delivery that is in one of these states."""
     rows = con.execute(
         "select delivery, bytes, mtime_ns, content_hash from ops.deliveries "

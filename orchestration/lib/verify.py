@@ -113,13 +113,7 @@ def _comparable(settings: Settings) -> list[str]:
         is_same_reading = not ingest.changed_reading(con, settings, sorted(feeds)) and loaded <= feeds
         if not is_same_reading or fingerprint != (dbt_build.fingerprint(settings),):
             raise VerifyError("cx.toml, a contract or a model changed since the last run: run `cx nightly` first")
-        known = {
-            delivery: (size, mtime, digest)
-            for delivery, size, mtime, digest in con.execute(
-                "select delivery, bytes, mtime_ns, content_hash from ops.deliveries "
-                "where status in ('accepted', 'repeated', 'refused') order by taken_at"
-            ).fetchall()
-        }
+        known = ingest.known_files(con, "accepted", "repeated", "refused")
     files = [file for source in settings.config.feed for file in readers.discover(settings, source)]
     changed = [file for file in files if file.delivery in known and _has_changed(file, *known[file.delivery])]
     if changed:

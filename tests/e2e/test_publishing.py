@@ -252,6 +252,42 @@ def test_a_killed_night_loses_nothing(home: Path, company: Company, tmp_path: Pa
     _assert_clean(home, company, tmp_path / "clean")
 
 
+INTERRUPTING = """
+import os, signal, sys
+from orchestration import cli
+from orchestration.lib.progress import Progress
+
+begins, left, say = sys.argv[1], int(sys.argv[2]), Progress.say
+
+def interrupting(self, text, log):
+    global left
+    left -= text.startswith(begins)
+    if left == 0 and text.startswith(begins):
+        os.killpg(0, signal.SIGINT)
+    say(self, text, log)
+
+Progress.say = interrupting
+sys.argv = ["cx", *sys.argv[3:]]
+cli.main()
+"""
+
+
+@pytest.mark.parametrize(("doing", "count"), [("loading", 2), ("building", 15)])
+def test_an_interrupted_night_says_so_in_one_sentence(doing: str, count: int, home: Path, company: Company) -> None:
+    """Ctrl-C reaches every process of the terminal: no traceback of anyone, exit code 1, and the next run goes on."""
+    before, last = os.readlink(home / "releases" / "current"), company.start + timedelta(days=DAYS - 1)
+    outcome = subprocess.run(
+        [sys.executable, "-c", INTERRUPTING, doing, str(count), "nightly", "--day", str(last)],
+        env={**os.environ, "CX_HOME": str(home), "COLUMNS": "400"}, capture_output=True, text=True, start_new_session=True,
+    )  # fmt: skip
+    said = outcome.stdout + outcome.stderr
+    assert outcome.returncode == 1, said
+    assert "error: interrupted. What it had taken and loaded is kept" in outcome.stderr
+    assert "Traceback" not in said and "terminate" not in said and "CANCEL" not in said, said
+    assert os.readlink(home / "releases" / "current") == before
+    assert _last_night(home, company).returncode == 0
+
+
 def test_a_second_run_is_refused_with_a_word_about_the_first(home: Path, company: Company) -> None:
     from filelock import FileLock
 

@@ -127,6 +127,71 @@ RULES: dict[tuple[str, str], tuple[dict[str, Any], dict[str, Any]]] = {
     ),
     ("survey_responses", "completed_has_score"): ({"status": "completed"}, {"status": "dismissed"}),
     ("survey_responses", "known_status"): ({"status": "done"}, {"status": "partial"}),
+    # accounts, campaigns, initiatives, marketing_spend, referrals
+    ("campaigns", "ends_after_start"): (
+        {"started_on": "2026-01-02", "ended_on": "2026-01-01"}, {"started_on": "2026-01-02", "ended_on": "2026-01-02"},
+    ),
+    ("initiatives", "ends_after_start"): (
+        {"start_date": "2026-01-02", "end_date": "2026-01-01"}, {"start_date": "2026-01-02", "end_date": "2026-01-02"},
+    ),
+    ("marketing_spend", "known_cost_category"): ({"cost_category": "Media"}, {"cost_category": "salaries"}),
+    ("marketing_spend", "amount_not_negative"): ({"amount": -0.01}, {"amount": 0}),
+    ("referrals", "converted_after_shared"): (
+        {"created_at": "2026-01-02 10:00:01", "converted_at": "2026-01-02 10:00:00"},
+        {"created_at": "2026-01-02 10:00:00", "converted_at": "2026-01-02 10:00:00"},
+    ),
+    # surveys, survey_invitations
+    ("survey_invitations", "known_status"): ({"status": "sent"}, {"status": "bounced"}),
+    ("surveys", "known_direction"): ({"direction": "up"}, {"direction": "high_is_bad"}),
+    ("surveys", "scale_has_length"): ({"scale_min": 5, "scale_max": 5}, {"scale_min": -1, "scale_max": 1}),
+    ("surveys", "favourable_within_scale"): (
+        {"favourable_from": 1, "scale_min": 1, "scale_max": 5}, {"favourable_from": 5, "scale_min": 1, "scale_max": 5},
+    ),
+    # agents, qa_evaluations, sentiment_segments, transfers, business_calendars
+    ("business_calendars", "weekday_exists"): ({"weekday": 0}, {"weekday": 7}),
+    ("business_calendars", "times_of_day"): ({"opens": "9:00", "closes": "17:30"}, {"opens": "09:00", "closes": "24:00"}),
+    ("qa_evaluations", "points_within_possible"): (
+        {"points_earned": 5.5, "points_possible": 5}, {"points_earned": 0, "points_possible": 5},
+    ),
+    ("qa_evaluations", "weight_positive"): ({"weight": 0}, {"weight": 0.5}),
+    ("sentiment_segments", "known_sentiment"): ({"sentiment": "mixed"}, {"sentiment": "neutral"}),
+    ("sentiment_segments", "known_speaker"): ({"speaker": "caller"}, {"speaker": "customer"}),
+    ("sentiment_segments", "score_in_range"): ({"score": -1.01}, {"score": -1}),
+    ("transfers", "known_kind"): ({"kind": "consult"}, {"kind": "ivr"}),
+    # ivr_events, self_service_sessions
+    ("ivr_events", "known_event"): ({"event": "Selection"}, {"event": "selection"}),
+    ("ivr_events", "depth_positive"): ({"depth": 0}, {"depth": 1}),
+    ("self_service_sessions", "known_channel"): ({"channel": "chatbot"}, {"channel": "bot"}),
+    ("self_service_sessions", "known_outcome"): ({"outcome": "abandoned"}, {"outcome": "contained"}),
+    ("self_service_sessions", "ends_after_start"): (
+        {"started_at": "2026-01-01 10:00", "ended_at": "2026-01-01 09:59"},
+        {"started_at": "2026-01-01 10:00", "ended_at": "2026-01-01 10:00"},
+    ),
+    ("self_service_sessions", "handed_off_has_outcome"): (
+        {"handed_off_at": "2026-01-01 10:00", "outcome": "contained"}, {"handed_off_at": None, "outcome": "contained"},
+    ),
+    # page_events, web_sessions, shipments
+    ("page_events", "known_event"): ({"event": "scroll"}, {"event": "key_event"}),
+    ("page_events", "seconds_not_negative"): ({"engaged_seconds": -0.5}, {"engaged_seconds": 0}),
+    ("shipments", "delivered_after_shipped"): (
+        {"shipped_at": "2026-01-02 10:00", "delivered_at": "2026-01-02 09:59"},
+        {"shipped_at": "2026-01-02 10:00", "delivered_at": "2026-01-02 10:00"},
+    ),
+    ("web_sessions", "counts_not_negative"): ({"engaged_seconds": 3, "clicks": -1}, {"engaged_seconds": 0, "page_views": 1}),
+    # benchmarks, employee_surveys, fx_rates, social_mentions, stock_prices
+    ("benchmarks", "known_kind"): ({"kind": "goal"}, {"kind": "target"}),
+    ("benchmarks", "ends_after_start"): (
+        {"valid_from": "2026-01-02", "valid_to": "2026-01-01"}, {"valid_from": "2026-01-02", "valid_to": "2026-01-02"},
+    ),
+    ("employee_surveys", "score_within_scale"): (
+        {"score": 0, "scale_min": 1, "scale_max": 10}, {"score": 1, "scale_min": 1, "scale_max": 10},
+    ),
+    ("employee_surveys", "completed_has_score"): ({"status": "completed"}, {"status": "partial"}),
+    ("employee_surveys", "known_metric_kind"): ({"metric_kind": "eNPS"}, {"metric_kind": "enps"}),
+    ("employee_surveys", "known_status"): ({"status": "done"}, {"status": "preview"}),
+    ("fx_rates", "rate_positive"): ({"rate": 0}, {"rate": 0.0001}),
+    ("social_mentions", "known_sentiment"): ({"sentiment": "angry"}, {"sentiment": "negative"}),
+    ("stock_prices", "price_positive"): ({"close": 12.5, "adjusted_close": 0}, {"close": 12.5, "adjusted_close": None}),
 }  # fmt: skip
 EXCLUSIONS: dict[tuple[str, str], tuple[dict[str, Any], dict[str, Any]]] = {
     ("persons", "test_account"): ({"is_test": True}, {"is_test": False}),
@@ -140,6 +205,20 @@ EXCLUSIONS: dict[tuple[str, str], tuple[dict[str, Any], dict[str, Any]]] = {
     ("orders", "cancelled_before_payment"): ({"status": "cancelled"}, {"status": "pending"}),
     ("survey_responses", "preview"): ({"status": "preview"}, {"status": "completed"}),
     ("survey_responses", "not_completed"): ({"status": "dismissed"}, {"status": "completed"}),
+    # accounts
+    ("accounts", "test_account"): ({"is_test": True, "is_deleted": True}, {"is_test": False}),
+    ("accounts", "deleted"): ({"is_deleted": True}, {"is_deleted": False}),
+    # agents
+    ("agents", "test_user"): ({"is_test": True}, {"is_test": False}),
+    # self_service_sessions
+    ("self_service_sessions", "test_session"): ({"is_test": True}, {"is_test": False}),
+    # page_events, web_sessions
+    ("page_events", "bot"): ({"is_bot": True}, {"is_bot": False}),
+    ("web_sessions", "bot"): ({"is_bot": True}, {"is_bot": False}),
+    # employee_surveys, social_mentions
+    ("employee_surveys", "preview"): ({"status": "preview"}, {"status": "completed"}),
+    ("employee_surveys", "not_completed"): ({"status": "partial"}, {"status": "completed"}),
+    ("social_mentions", "spam"): ({"is_spam": True}, {"is_spam": False}),
 }  # fmt: skip
 
 
