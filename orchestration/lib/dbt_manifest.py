@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -60,6 +61,12 @@ class Metric:
     """SQL of the day a row of the mart is about."""
     is_final: str
     final_on: str
+    minus: tuple[str, ...] = ()
+    """Parts taken off the first one before it is divided: detractors, negative mentions."""
+    scale: int = 1
+    """What the division is multiplied by: 100 for points."""
+    where: str = "true"
+    """SQL of the mart's rows that are the metric's cells: its MetricFlow filter, unless the entry says `cells: all`."""
 
 
 def project_fingerprint() -> str:
@@ -149,28 +156,47 @@ def marts() -> dict[str, Mart]:
 @cache
 def metrics() -> dict[str, Metric]:
     """All metrics by name, as the registry (dbt_project/models/semantic) defines them."""
-    nodes = {node["name"]: node["config"]["meta"] for node in _models()}
-    declared = [{**metric, "mart": mart} for mart, meta in nodes.items() for metric in meta.get("metrics", [])] + [
-        {**metric["config"]["meta"], "name": metric["name"]}
-        for metric in manifest_json()["metrics"].values()
-        # Without a mart it is a part, which MetricFlow wants to be a metric, too.
-        if "mart" in metric["config"]["meta"]
-    ]
+    dates = {node["name"]: node["config"]["meta"].get("date", "metric_date") for node in _models()}
     found = {}
-    for metric in declared:
-        maturity = f"{metric['maturity']}_" if "maturity" in metric else ""
-        found[metric["name"]] = Metric(
-            name=metric["name"],
-            mart=metric["mart"],
-            additivity=metric["class"],
-            parts=tuple(metric["parts"]),
-            denominator=tuple(metric.get("denominator", metric["parts"][1:2])),
-            value=metric.get("value"),
-            date=nodes[metric["mart"]].get("date", "metric_date"),
+    for node in manifest_json()["metrics"].values():
+        meta = node["config"]["meta"]
+        if "mart" not in meta:
+            continue  # a part, which MetricFlow wants to be a metric, too; or another headline of one that is here
+        maturity = f"{meta['maturity']}_" if "maturity" in meta else ""
+        found[node["name"]] = Metric(
+            name=node["name"],
+            mart=meta["mart"],
+            additivity=meta["class"],
+            parts=tuple(meta["parts"]),
+            denominator=tuple(meta.get("denominator", meta["parts"][1:2])),
+            value=meta.get("value"),
+            date=dates[meta["mart"]],
             is_final=f"{maturity}is_final",
             final_on=f"{maturity}final_on",
+            minus=tuple(meta.get("minus", ())),
+            scale=meta.get("scale", 1),
+            where="true" if meta.get("cells") == "all" else filter_of(node),
         )
     return dict(sorted(found.items()))
+
+
+def filter_of(node: dict[str, Any]) -> str:
+    """The filter of a MetricFlow metric as SQL over the columns of its mart; `true` without one."""
+    texts = [one["where_sql_template"] for one in (node["filter"] or {}).get("where_filters", [])]
+    return " and ".join(_DIMENSION.sub(lambda found: _columns_of_dimensions()[found[1]], text) for text in texts) or "true"
+
+
+_DIMENSION = re.compile(r"\{\{\s*Dimension\(\s*['\"](\w+)['\"]\s*\)\s*\}\}")
+
+
+@cache
+def _columns_of_dimensions() -> dict[str, str]:
+    """By a dimension's name in MetricFlow (entity__dimension) the column of its mart."""
+    return {
+        f"{model['primary_entity']}__{dimension['name']}": dimension["expr"] or dimension["name"]
+        for model in manifest_json()["semantic_models"].values()
+        for dimension in model["dimensions"]
+    }
 
 
 @cache

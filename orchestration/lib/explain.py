@@ -198,14 +198,15 @@ def value_of(metric: Metric, parts: dict[str, Any]) -> Any:
     """The metric's value of its parts: the only part, or the first one divided by those of the denominator."""
     if len(metric.parts) == 1:
         return parts[metric.parts[0]]
+    above = (parts[metric.parts[0]] or 0) - sum(parts[part] or 0 for part in metric.minus)
     below = sum(parts[part] or 0 for part in metric.denominator)
-    return float(parts[metric.parts[0]] or 0) / float(below) if below else None
+    return metric.scale * float(above) / float(below) if below else None
 
 
 def _figure(con: duckdb.DuckDBPyConnection, schema: str, asked: Question) -> Figure:
     metric = asked.metric
     cells = f"from {schema}.{ident(metric.mart)} where " + " and ".join(
-        [f"{metric.date} = $day", *(f"cast({ident(name)} as varchar) = $by_{name}" for name in asked.by)]
+        [f"{metric.date} = $day", f"({metric.where})", *(f"cast({ident(name)} as varchar) = $by_{name}" for name in asked.by)]
     )
     value = ident(metric.value) if metric.value else "null"
     row = _dicts(
@@ -310,6 +311,7 @@ def _find_rows(con: duckdb.DuckDBPyConnection, asked: Question, sql: str, feeds:
     A row left out that has no day is told where its delivery is concerned.
     """
     conditions = ["(metric_date = $day or metric_date is null)", "(part is null or part in (select unnest($parts)))"]
+    conditions.append(f"(part is null or ({asked.metric.where}))")
     conditions += [
         f"(cast({ident(name)} as varchar) = $by_{name} or (part is null and {ident(name)} is null))" for name in asked.by
     ]

@@ -55,9 +55,12 @@ def value_of(metric: Metric) -> str:
     """SQL of the metric's value from the columns of its mart, as DOUBLE."""
     if metric.value is not None:
         return f"cast({ident(metric.value)} as double)"
-    below = " + ".join(f"cast({ident(part)} as double)" for part in metric.denominator)
-    value = f"cast({ident(metric.parts[0])} as double)"
-    return f"{value} / nullif({below}, 0)" if below else value
+    above, below = (
+        sign.join(f"cast({ident(part)} as double)" for part in parts)
+        for sign, parts in ((" - ", (metric.parts[0], *metric.minus)), (" + ", metric.denominator))
+    )
+    scale = f"{metric.scale} * " if metric.scale != 1 else ""
+    return f"{scale}({above}) / nullif({below}, 0)" if below else f"{scale}({above})"
 
 
 def cells(metric: Metric, rows: str, grain: list[str] | tuple[str, ...]) -> str:
@@ -66,7 +69,7 @@ def cells(metric: Metric, rows: str, grain: list[str] | tuple[str, ...]) -> str:
     return (
         f"select {literal(metric.name)} as metric, {literal(metric.mart)} as mart, {metric.date} as metric_date, "
         f"{_json(dimensions)} as dimensions, {_json(metric.parts)} as parts, {value_of(metric)} as value, "
-        f"{metric.is_final} as is_final, {metric.final_on} as final_on from {rows}"
+        f"{metric.is_final} as is_final, {metric.final_on} as final_on from {rows} where {metric.where}"
     )
 
 
