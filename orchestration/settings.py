@@ -66,6 +66,10 @@ class Business(BaseModel):
     action_open_case_days: int = Field(3, ge=0)
     action_detractor_days: int = Field(90, ge=1)
     action_ahead_days: int = Field(30, ge=0)
+    engaged_session_seconds: int = Field(10, ge=1, le=3600)
+    engaged_session_pages: int = Field(2, ge=1, le=100)
+    engagement_settling_days: int = Field(3, ge=0, le=30)
+    fx_max_age_days: int = Field(7, ge=0, le=60)
 
     @field_validator("timezone")
     @classmethod

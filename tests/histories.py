@@ -17,10 +17,12 @@ import dataclasses
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from random import Random
 from typing import Any
 
 from data_quality.contract import load_contracts
+from tests import histories_commerce
 
 Values = dict[str, Any]
 SNAPSHOTS = ("persons", "subscriptions", "cases")
@@ -43,6 +45,7 @@ THEMES: tuple[tuple[str, ...], ...] = (
     ("subscriptions",),
     ("subscriptions", "orders", "order_lines", "persons"),
     CORE,
+    *histories_commerce.THEMES,
 )
 EVENTS = ("opened", "replied", "assigned", "resolved", "resolved", "reopened", "reopened", "closed")
 # Wrong values per feed that its contract must send to quarantine.
@@ -56,6 +59,7 @@ SPOILED = {
     "case_events": (("event", "lost"), ("case_id", "")),
     "subscriptions": (("started_at", "soon"), ("person_id", "")),
     "persons": (("person_id", ""), ("is_test", "perhaps")),
+    **histories_commerce.SPOILED,
 }
 
 
@@ -248,6 +252,7 @@ class _World:
             "subscriptions": self._term,
             "persons": self._persons,
         }
+        makers |= {feed: partial(maker, self) for feed, maker in histories_commerce.MAKERS.items()}
         told: list[tuple[str, Values]] = []
         for _ in range(self.rng.choice((0, 1, 2, 3, 5))):
             told += makers[self.rng.choice(self.feeds)](day)

@@ -73,6 +73,10 @@ class Definitions:
     action_open_case_days: int = 3
     action_detractor_days: int = 90
     action_ahead_days: int = 30
+    engaged_session_seconds: int = 10
+    engaged_session_pages: int = 2
+    engagement_settling_days: int = 3
+    fx_max_age_days: int = 7
 
 
 @dataclass

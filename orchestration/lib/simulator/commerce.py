@@ -1,0 +1,299 @@
+"""Commerce beside the core's shop: visits to it and what they were worth.
+
+Here belongs: the rows of these feeds, their exports and their marts. Not here: orders, carts and refunds (`company`) and
+sales (`truth`).
+"""
+
+from collections import defaultdict
+from datetime import date, datetime, timedelta
+from typing import Any, NamedTuple
+
+from orchestration.lib.simulator import exports
+from orchestration.lib.simulator.company import Maker
+from orchestration.lib.simulator.exports import Column, Layout
+from orchestration.lib.simulator.subject import Subject, Truth
+from orchestration.lib.simulator.truth import ONE_DAY, UNKNOWN, YEAR, Books, Rows, _order_days, _ratio
+
+
+class WebSession(NamedTuple):
+    """A visit as the tracker sums it up, one version; None where it does not say."""
+
+    session_id: str
+    person_id: str | None
+    visitor_id: str | None
+    started_at: datetime
+    engaged_seconds: float | None
+    page_views: int | None
+    clicks: int | None
+    has_key_event: bool | None
+    device: str | None
+    channel: str | None
+    is_bot: bool | None
+    updated_at: datetime
+
+
+class PageEvent(NamedTuple):
+    """Something that happened during a visit, one version."""
+
+    event_id: str
+    session_id: str
+    person_id: str | None
+    visitor_id: str | None
+    event: str
+    occurred_at: datetime
+    page: str | None
+    engaged_seconds: float | None
+    device: str | None
+    is_bot: bool | None
+    updated_at: datetime
+
+
+# ---- what happened --------------------------------------------------------------------------------------------------
+
+
+def make(maker: Maker) -> None:
+    """Visits of known persons and of others. A few are only known by their events, and a few were made by bots."""
+    rng = maker.stream("visits")
+    moments: list[tuple[datetime, str | None]] = []
+    for person, joined in maker.joined.items():
+        day = joined + rng.expovariate(0.02)
+        while day < maker.days:
+            moments.append((maker.clock.plain(int(day), rng.randrange(86_400)), person))
+            # often again within days, else not for weeks
+            day += rng.expovariate(0.4 if rng.random() < 0.3 else 0.02)
+    for day in range(maker.days):
+        for _ in range(1 + maker.customers // 150):
+            moments.append((maker.clock.plain(day, rng.randrange(86_400)), None))
+    moments.sort(key=lambda moment: (moment[0], moment[1] or ""))
+    for number, (started, person) in enumerate(moments, start=1):
+        _make_session(maker, rng, f"W{number:06d}", started, person)
+
+
+def _make_session(maker: Maker, rng: Any, session_id: str, started: datetime, person: str | None) -> None:
+    visitor = f"V{rng.randrange(10**6):06d}"
+    device = rng.choices(("mobile", "desktop", "tablet", None), (5, 4, 1, 1))[0]
+    is_bot = rng.random() < 0.03
+    pages = rng.choice((1, 1, 2, 3, 6))
+    seconds = rng.choice((0.5, 9.9, 10.0, 41.3, 240.25))
+    day = maker.clock.index(started)
+    has_events = rng.random() < 0.25
+    if not has_events or rng.random() < 0.7:
+        says = not has_events or rng.random() < 0.6
+        first = WebSession(
+            session_id, None if has_events and rng.random() < 0.3 else person, visitor, started,
+            seconds if says else None, pages if says else None, rng.randrange(4) if says else None,
+            rng.choice((True, False, False, False)) if says else None,
+            None if has_events else device, rng.choice(("search", "mail", "direct", None)), is_bot or None, started,
+        )  # fmt: skip
+        delivered = maker.post("web_sessions", first, day, 1 if rng.random() < 0.02 else 0)
+        if rng.random() < 0.2:
+            # The tracker's rows change for up to 72 hours.
+            later = first._replace(
+                engaged_seconds=None if first.engaged_seconds is None else first.engaged_seconds + rng.choice((0.1, 30)),
+                page_views=None if first.page_views is None else first.page_views + 1,
+                updated_at=started + timedelta(hours=rng.randint(20, 72)),
+            )
+            lag = max(delivered, maker.clock.index(later.updated_at)) - day
+            if day + lag < maker.days:
+                maker.post("web_sessions", later, day, lag)
+    if has_events:
+        at = started
+        for n in range(pages + 1):
+            event = PageEvent(
+                f"{session_id}-{n}", session_id, person if n > 0 else None, visitor,
+                "page_view" if n < pages else rng.choice(("click", "key_event")), at, f"/p/{rng.randrange(40)}",
+                rng.choice((None, 0.5, 4.75, 12)), device if n != 1 else None, is_bot or None, at,
+            )  # fmt: skip
+            maker.post("page_events", event, maker.clock.index(at), rng.choice((0,) * 30 + (1, 2, 3)))
+            at += timedelta(seconds=rng.randint(1, 300))
+            if maker.clock.index(at) >= maker.days:
+                return
+
+
+# ---- how it is exported ---------------------------------------------------------------------------------------------
+
+
+LAYOUTS = {
+    "web_sessions": Layout(
+        "ecommerce",
+        "ndjson",
+        "ndjson",
+        (
+            Column("session_id", "ga_session_id"),
+            Column("person_id", "user_id"),
+            Column("visitor_id", "user_pseudo_id"),
+            Column("started_at", "session_start", exports._zulu_ms),
+            Column("engaged_seconds", "engagement_time", exports._number),
+            Column("page_views", "screen_page_views", exports._number),
+            Column("clicks", "clicks", exports._number),
+            Column("has_key_event", "key_event", exports._number),
+            Column("device", "device_category"),
+            Column("channel", "default_channel_group"),
+            Column("is_bot", "is_bot", exports._number),
+            Column("updated_at", "exported_at", exports._zulu_ms),
+        ),
+    ),
+    "page_events": Layout(
+        "ecommerce",
+        "tsv",
+        "csv",
+        (
+            Column("event_id", "event_id"),
+            Column("session_id", "session"),
+            Column("person_id", "customer", exports._null),
+            Column("visitor_id", "visitor"),
+            Column("event", "event"),
+            Column("occurred_at", "event_time", exports._offset),
+            Column("page", "page"),
+            Column("engaged_seconds", "seconds", exports._null),
+            Column("device", "device", exports._null),
+            Column("is_bot", "bot"),
+            Column("updated_at", "updated_at", exports._zulu),
+        ),
+        delimiter="\t",
+        missing=("", "NULL"),
+    ),
+}
+
+
+# ---- what is true about it ------------------------------------------------------------------------------------------
+
+
+class _Visit(NamedTuple):
+    """A session that counts."""
+
+    day: date
+    person: str | None
+    device: str
+    channel: str
+    seconds: float
+    pages: int
+    clicks: int
+    is_engaged: bool
+
+
+def _visits(books: Books) -> list[_Visit]:
+    """Sessions up to the last complete day. The session's own word comes first, then that of its events.
+
+    A session that is a bot's, or has one event of a bot, is none.
+    """
+    events: dict[str, list[PageEvent]] = defaultdict(list)
+    for event in sorted(books.rows["page_events"], key=lambda event: (event.occurred_at, event.event_id)):
+        events[event.session_id].append(event)
+    headers = {session.session_id: session for session in books.rows["web_sessions"]}
+    found = []
+    for session_id in headers.keys() | events.keys():
+        header, history = headers.get(session_id), events[session_id]
+        if (header and header.is_bot) or any(event.is_bot for event in history):
+            continue
+        seen: dict[str, Any] = {
+            "person_id": next((event.person_id for event in history if event.person_id), None),
+            "device": next((event.device for event in history if event.device), None),
+            "engaged_seconds": sum(float(event.engaged_seconds) for event in history if event.engaged_seconds is not None),
+            "page_views": sum(event.event == "page_view" for event in history),
+            "clicks": sum(event.event == "click" for event in history),
+            "has_key_event": any(event.event == "key_event" for event in history),
+        }
+        said = {name: getattr(header, name, None) for name in seen}
+        told = {name: value if said[name] is None else said[name] for name, value in seen.items()}
+        day = books.day(header.started_at if header else history[0].occurred_at)
+        seconds = float(told["engaged_seconds"])
+        is_engaged = (
+            seconds >= books.definitions.engaged_session_seconds
+            or told["page_views"] >= books.definitions.engaged_session_pages
+            or told["has_key_event"]
+        )
+        channel = (header.channel if header else None) or UNKNOWN
+        if day <= books.through:
+            found.append(
+                _Visit(day, books.survivor(told["person_id"]), told["device"] or UNKNOWN, channel, seconds,
+                       told["page_views"], told["clicks"], is_engaged)
+            )  # fmt: skip
+    return found
+
+
+def _engagement_daily(books: Books) -> Rows:
+    """A row wherever a visit started."""
+    groups: dict[tuple[date, str, str], list[_Visit]] = defaultdict(list)
+    for visit in _visits(books):
+        groups[visit.day, visit.device, visit.channel].append(visit)
+    for (day, device, channel), visits in groups.items():
+        seconds, pages, clicks = (sum(getattr(visit, name) for visit in visits) for name in ("seconds", "pages", "clicks"))
+        engaged = sum(visit.is_engaged for visit in visits)
+        yield {
+            "metric_date": day,
+            "device": device,
+            "channel": channel,
+            "sessions": len(visits),
+            "engaged_sessions": engaged,
+            "known_sessions": sum(visit.person is not None for visit in visits),
+            "engaged_seconds": seconds,
+            "page_views": pages,
+            "clicks": clicks,
+            "touches": pages + clicks,
+            "engaged_session_rate": _ratio(engaged, len(visits)),
+            "average_engaged_seconds": _ratio(seconds, len(visits)),
+            **books.finality(day, books.definitions.engagement_settling_days),
+        }
+
+
+def _engaged_customers_daily(books: Books) -> Rows:
+    """A row wherever a known person visited in the period or was a customer on the day."""
+    by_day: dict[date, list[_Visit]] = defaultdict(list)
+    for visit in _visits(books):
+        if visit.person:
+            by_day[visit.day].append(visit)
+    orders = _order_days(books)
+    firsts = [*by_day, *(days[0] for days in orders.values())]
+    for day in books.days_from(min(firsts, default=None)):
+        active = {person for person, days in orders.items() if any(day - timedelta(days=YEAR) < at <= day for at in days)}
+        starts = {
+            "day": day,
+            "week": day - timedelta(days=day.weekday()),
+            "month": day.replace(day=1),
+            "trailing_30d": day - timedelta(days=29),
+        }
+        for period, start in starts.items():
+            visits = [visit for n in range((day - start).days + 1) for visit in by_day.get(start + n * ONE_DAY, [])]
+            visiting, engaged = {v.person for v in visits}, {v.person for v in visits if v.is_engaged}
+            person_days = len({(visit.person, visit.day) for visit in visits})
+            touches = sum(visit.pages + visit.clicks for visit in visits)
+            if visiting or active:
+                yield {
+                    "metric_date": day,
+                    "period": period,
+                    "visiting_customers": len(visiting),
+                    "engaged_customers": len(engaged),
+                    "active_customers": len(active),
+                    "engaged_active_customers": len(engaged & active),
+                    "person_days": person_days,
+                    "touches": touches,
+                    "engaged_customer_rate": _ratio(len(engaged & active), len(active)),
+                    "touches_per_person_day": _ratio(touches, person_days),
+                    **books.finality(day, books.definitions.engagement_settling_days),
+                }
+
+
+SUBJECT = Subject(
+    feeds={"web_sessions": WebSession, "page_events": PageEvent},
+    layouts=LAYOUTS,
+    make=make,
+    marts={
+        "engagement_daily": Truth(
+            ("metric_date", "device", "channel"),
+            ("sessions", "engaged_sessions", "known_sessions", "engaged_seconds", "page_views", "clicks", "touches",
+             "engaged_session_rate", "average_engaged_seconds"),
+            _engagement_daily,
+        ),
+        "engaged_customers_daily": Truth(
+            ("metric_date", "period"),
+            ("visiting_customers", "engaged_customers", "active_customers", "engaged_active_customers", "person_days",
+             "touches", "engaged_customer_rate", "touches_per_person_day"),
+            _engaged_customers_daily,
+        ),
+    },
+    spoils={
+        "web_sessions": [("engaged_seconds", "long", "engaged_seconds is not a number")],
+        "page_events": [("event", "hover", "event is unknown"), ("session_id", None, "session_id is missing")],
+    },
+)  # fmt: skip

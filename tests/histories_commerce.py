@@ -1,0 +1,62 @@
+"""What random histories tell of commerce beside the core's shop.
+
+Belongs here: makers of rows of these feeds. Does not: the making of a history (`tests.histories`), any expected number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tests.histories import _World
+
+Told = list[tuple[str, dict[str, Any]]]
+
+THEMES = (
+    ("web_sessions", "page_events"),
+    ("web_sessions", "page_events", "persons", "orders", "order_lines"),
+    ("page_events", "persons"),
+)
+SPOILED = {
+    "web_sessions": (("engaged_seconds", "-1"), ("started_at", ""), ("page_views", "1.5")),
+    "page_events": (("event", "hover"), ("occurred_at", "noon"), ("session_id", "")),
+}
+
+
+def visit(world: _World, day: date) -> Told:
+    """A session, its events, or a correction of either."""
+    rng = world.rng
+    feed = rng.choice([feed for feed in ("web_sessions", "page_events") if feed in world.feeds])
+    known = world.some(feed)
+    if known and rng.random() < 0.35:
+        other: dict[str, Any] = rng.choice((
+            {"person_id": world.person()}, {"is_bot": rng.choice((None, True))}, {"device": "tablet"},
+            {"engaged_seconds": "10"}, {"session_id": "W1"} if feed == "page_events" else {"page_views": 2},
+            {"occurred_at" if feed == "page_events" else "started_at": world.instant(day)},
+        ))  # fmt: skip
+        return world.tell(feed, {**known, **other})
+    # few ids, so that events and sessions meet
+    session_id = f"W{rng.randint(1, 9)}"
+    common = {
+        "session_id": session_id, "person_id": world.person(), "device": rng.choice((None, "mobile", "desktop")),
+        "engaged_seconds": rng.choice((None, "0", "3.3333", "9.9999", "10")), "is_bot": rng.choice((None,) * 7 + (False, True)),
+    }  # fmt: skip
+    if feed == "web_sessions":
+        return world.tell(
+            feed,
+            {**common, "started_at": world.instant(day), "page_views": rng.choice((None, 0, 1, 2)),
+             "clicks": rng.choice((None, 0, 3)), "has_key_event": rng.choice((None, False, False, True)),
+             "channel": rng.choice((None, "mail"))},
+        )  # fmt: skip
+    told: Told = []
+    at = world.instant(day)
+    for _ in range(rng.choice((1, 1, 2, 3))):
+        event = rng.choice(("page_view", "page_view", "click", "key_event"))
+        told += world.tell(feed, {**common, "event_id": world.fresh("G"), "event": event, "occurred_at": at})
+        at += timedelta(minutes=rng.choice((0, 1, 40)))
+    return told
+
+
+MAKERS: dict[str, Callable[[_World, date], Told]] = {"web_sessions": visit, "page_events": visit}
