@@ -119,6 +119,16 @@ RULES: dict[tuple[str, str], tuple[dict[str, Any], dict[str, Any]]] = {
     ("orders", "amounts_not_negative"): ({"tax_amount": -1, "discount_amount": 2}, {"shipping_amount": 4.95}),
     ("refunds", "amount_positive"): ({"amount": 0}, {"amount": 0.01}),
     ("refunds", "reporting_currency"): ({"currency": "GBP"}, {"currency": "EUR"}),
+    ("marketing_spend", "amount_not_negative"): ({"amount": -0.01}, {"amount": 0}),
+    ("marketing_spend", "known_cost_category"): ({"cost_category": "Media"}, {"cost_category": "media"}),
+    ("marketing_spend", "reporting_currency"): ({"currency": "USD"}, {"currency": "EUR"}),
+    ("referrals", "converted_after_shared"): (
+        {"created_at": "2026-01-02", "converted_at": "2026-01-01"}, {"created_at": "2026-01-02", "converted_at": None},
+    ),
+    ("campaigns", "ends_after_start"): (
+        {"started_on": "2026-01-02", "ended_on": "2026-01-01"}, {"started_on": "2026-01-02", "ended_on": "2026-01-02"},
+    ),
+    ("subscriptions", "held_by_somebody"): ({"subscription_id": "S1"}, {"subscription_id": "S1", "account_id": "A1"}),
     ("subscriptions", "ends_after_start"): (
         {"started_at": "2026-01-02", "ended_at": "2026-01-01"}, {"started_at": "2026-01-02", "ended_at": "2026-01-02"},
     ),
@@ -129,6 +139,8 @@ RULES: dict[tuple[str, str], tuple[dict[str, Any], dict[str, Any]]] = {
     ("survey_responses", "known_status"): ({"status": "done"}, {"status": "partial"}),
 }  # fmt: skip
 EXCLUSIONS: dict[tuple[str, str], tuple[dict[str, Any], dict[str, Any]]] = {
+    ("accounts", "test_account"): ({"is_test": True}, {"is_test": None}),
+    ("accounts", "deleted"): ({"is_deleted": True}, {"is_deleted": False}),
     ("persons", "test_account"): ({"is_test": True}, {"is_test": False}),
     ("persons", "deleted"): ({"is_deleted": True}, {}),
     ("cases", "spam"): ({"is_spam": True}, {"is_spam": False}),

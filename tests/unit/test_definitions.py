@@ -55,7 +55,9 @@ def test_every_model_says_its_grain_in_the_first_line() -> None:
 
 
 def test_marts_without_a_configured_feed_are_off() -> None:
-    assert marts_on({"subscriptions"}) == ["churn_daily", "retention_daily"]
+    assert marts_on({"subscriptions"}) == [
+        "active_customers_daily", "churn_daily", "new_customers_daily", "retention_daily", "survival",
+    ]  # fmt: skip
     assert "stg_contacts" not in models_on({"order_lines"})
     assert {"sales_daily", "int_refunds", "stg_orders"} <= models_on({"order_lines"})
 
