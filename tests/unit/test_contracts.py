@@ -119,6 +119,8 @@ RULES: dict[tuple[str, str], tuple[dict[str, Any], dict[str, Any]]] = {
     ("orders", "amounts_not_negative"): ({"tax_amount": -1, "discount_amount": 2}, {"shipping_amount": 4.95}),
     ("refunds", "amount_positive"): ({"amount": 0}, {"amount": 0.01}),
     ("refunds", "reporting_currency"): ({"currency": "GBP"}, {"currency": "EUR"}),
+    ("marketing_spend", "reporting_currency"): ({"currency": "USD"}, {"currency": "EUR"}),
+    ("subscriptions", "held_by_somebody"): ({"subscription_id": "S1"}, {"subscription_id": "S1", "account_id": "A1"}),
     ("subscriptions", "ends_after_start"): (
         {"started_at": "2026-01-02", "ended_at": "2026-01-01"}, {"started_at": "2026-01-02", "ended_at": "2026-01-02"},
     ),
