@@ -62,6 +62,11 @@ class Business(BaseModel):
     action_open_case_days: int = Field(3, ge=0)
     action_detractor_days: int = Field(90, ge=1)
     action_ahead_days: int = Field(30, ge=0)
+    nps_trailing_days: int = Field(90, ge=1, le=3650)
+    response_window_days: int = Field(30, ge=1, le=365)
+    survey_pressure_days: int = Field(30, ge=1, le=365)
+    survey_pressure_limit: int = Field(3, ge=1, le=100)
+    min_group_answers: int = Field(5, ge=1, le=1000)
 
     @field_validator("timezone")
     @classmethod

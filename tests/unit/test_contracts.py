@@ -125,8 +125,21 @@ RULES: dict[tuple[str, str], tuple[dict[str, Any], dict[str, Any]]] = {
     ("survey_responses", "score_within_scale"): (
         {"score": 11, "scale_min": 0, "scale_max": 10}, {"score": 10, "scale_min": 0, "scale_max": 10},
     ),
-    ("survey_responses", "completed_has_score"): ({"status": "completed"}, {"status": "dismissed"}),
+    ("survey_responses", "scale_has_length"): ({"scale_min": 5, "scale_max": 1}, {"scale_min": 1, "scale_max": 5}),
+    ("survey_responses", "completed_has_answer"): ({"status": "completed"}, {"status": "completed", "answer": "buy"}),
     ("survey_responses", "known_status"): ({"status": "done"}, {"status": "partial"}),
+    ("surveys", "known_direction"): ({"direction": "up"}, {"direction": "high_is_bad"}),
+    ("surveys", "scale_has_length"): ({"scale_min": 1}, {"scale_min": 1, "scale_max": 7}),
+    ("surveys", "favourable_within_scale"): (
+        {"favourable_from": 8, "scale_min": 1, "scale_max": 7}, {"favourable_from": 7, "scale_min": 1, "scale_max": 7},
+    ),
+    ("survey_invitations", "known_status"): ({"status": "sent"}, {"status": "bounced"}),
+    ("employee_surveys", "score_within_scale"): (
+        {"score": 2, "scale_min": 0, "scale_max": 1}, {"score": 1, "scale_min": 0, "scale_max": 1},
+    ),
+    ("employee_surveys", "completed_has_score"): ({"status": "completed"}, {"status": "dismissed"}),
+    ("employee_surveys", "known_metric_kind"): ({"metric_kind": "nps"}, {"metric_kind": "enps"}),
+    ("employee_surveys", "known_status"): ({"status": "done"}, {"status": "test"}),
 }  # fmt: skip
 EXCLUSIONS: dict[tuple[str, str], tuple[dict[str, Any], dict[str, Any]]] = {
     ("persons", "test_account"): ({"is_test": True}, {"is_test": False}),
@@ -139,7 +152,11 @@ EXCLUSIONS: dict[tuple[str, str], tuple[dict[str, Any], dict[str, Any]]] = {
     ("orders", "test_order"): ({"is_test": True, "status": "cancelled"}, {"is_test": False, "status": "paid"}),
     ("orders", "cancelled_before_payment"): ({"status": "cancelled"}, {"status": "pending"}),
     ("survey_responses", "preview"): ({"status": "preview"}, {"status": "completed"}),
+    ("survey_responses", "test"): ({"status": "test"}, {"status": "completed"}),
     ("survey_responses", "not_completed"): ({"status": "dismissed"}, {"status": "completed"}),
+    ("employee_surveys", "preview"): ({"status": "preview"}, {"status": "completed"}),
+    ("employee_surveys", "test"): ({"status": "test"}, {"status": "completed"}),
+    ("employee_surveys", "not_completed"): ({"status": "partial"}, {"status": "completed"}),
 }  # fmt: skip
 
 

@@ -73,6 +73,11 @@ class Definitions:
     action_open_case_days: int = 3
     action_detractor_days: int = 90
     action_ahead_days: int = 30
+    nps_trailing_days: int = 90
+    response_window_days: int = 30
+    survey_pressure_days: int = 30
+    survey_pressure_limit: int = 3
+    min_group_answers: int = 5
 
 
 @dataclass
