@@ -10,6 +10,7 @@
       'changed_by': [
         ['stg_survey_responses', 'response'],
         ['stg_survey_responses', 'invitation', {'table': 'stg_survey_responses', 'on': 'invitation_id', 'key': 'response_id'}],
+        ['stg_survey_invitations', 'invitation', {'table': 'stg_survey_responses', 'on': 'invitation_id', 'key': 'response_id'}],
         ['stg_surveys', 'question', {'table': 'stg_survey_responses', 'on': 'survey_id', 'key': 'response_id'}],
         ['int_person_merges', 'person', {'table': 'stg_survey_responses', 'on': 'person_id', 'key': 'response_id'}],
       ],
@@ -97,7 +98,7 @@ select
   j.metric_kind,
   j.invitation_id,
   coalesce(m.survivor_id, j.person_id) as person_id,
-  j.order_id,
+  coalesce(j.order_id, v.order_id) as order_id,
   coalesce(j.channel, 'unknown') as channel,
   j.score,
   case when j.direction = 'high_is_bad' then j.low + j.high - j.score else j.score end as ease,
@@ -107,11 +108,13 @@ select
   j.difficult_from,
   coalesce({{ scale_id('j.metric_kind', 'j.low', 'j.high', 'j.direction', 'j.favourable_from') }}, 'unknown') as scale_id,
   j.choice,
+  j.options,
   case when j.metric_kind = 'task_completion' then coalesce(i.intent, 'unknown') end as intent,
   j.answered_at,
   j.answered_day,
   j.exclusion
 from judged j
 left join intents i on j.metric_kind = 'task_completion' and j.survey_id = i.survey_id and j.invitation_id = i.invitation_id
+left join {{ ref('stg_survey_invitations') }} v on j.invitation_id = v.invitation_id
 left join {{ ref('int_person_merges') }} m on j.person_id = m.person_id
 where j.is_replaced
