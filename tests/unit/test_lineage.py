@@ -20,7 +20,8 @@ def _nodes(kind: str) -> dict[str, dict]:
 
 
 EXPLAINED_LATER = {
-    "active_customers_daily", "purchasers_daily", "second_purchase_daily", "new_customers_daily", "referrals_daily", "survival",
+    "active_customers_daily", "purchasers_daily", "second_purchase_daily", "new_customers_daily", "referrals_daily",
+    "retention_cohorts_by_segment", "survival",
 }  # fmt: skip
 
 
