@@ -289,7 +289,7 @@ class _World:
         rng = self.rng
         is_return = rng.random() < 0.2
         values: Values = {
-            "order_id": order_id, "line_id": line_id,
+            "order_id": order_id, "line_id": line_id, "product_id": rng.choice((None, "A", "B")),
             "quantity": -rng.choice((1, 2)) if is_return else rng.choice((1, 2, 3)),
             "unit_price": self._amount(), "discount_amount": rng.choice((None, 0, 50)), "unit_cost": rng.choice((None, 400, 700)),
             "is_return": is_return or rng.choice((None, False)), "is_gift_card": rng.choice((None, False, False, False, True)),
@@ -312,6 +312,7 @@ class _World:
                         {"unit_price": self._amount()},
                         {"quantity": line["quantity"] * 2},
                         {"unit_cost": None},
+                        {"product_id": "C"},
                         {"discount_amount": 75},
                     )
                 )
@@ -421,6 +422,7 @@ class _World:
         person = known["person_id"] if known and rng.random() < 0.5 else rng.choice(self.persons)
         # of a company's contract, nobody may know a person
         person, account = rng.choice(((person, None), (person, None), (person, "A1"), (None, "A1")))
+        account = account if person else "A1"
         return self.tell(
             "subscriptions",
             {"subscription_id": self.fresh("S"), "person_id": person, "account_id": account,

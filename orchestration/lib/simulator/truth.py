@@ -442,13 +442,18 @@ def _retention_cohorts(books: Books) -> Rows:
         month, since = cohort, 0
         while month <= books.through:
             active_people = sum(month in months[person] for person in people)
+            or_later = sum(max(months[person]) >= month for person in people)
             yield {
                 "cohort_month": cohort,
                 "months_since": since,
                 "customers": len(people),
                 "active": active_people,
+                "active_or_later": or_later,
                 "retention_rate": _ratio(active_people, len(people)),
+                "rolling_retention_rate": _ratio(or_later, len(people)),
                 **books.finality(_next_month(month) - ONE_DAY, 0),
+                "rolling_is_final": False,
+                "rolling_final_on": date.max,
             }
             month, since = _next_month(month), since + 1
 
@@ -812,7 +817,8 @@ COLUMNS: dict[str, str] = {
     "average_order_value",
     "retention_daily": "active_at_start retained retention_rate",
     "churn_daily": "active_at_start lost reactivated churn_rate",
-    "retention_cohorts": "customers active retention_rate",
+    "retention_cohorts": "customers active active_or_later retention_rate rolling_retention_rate rolling_is_final "
+    "rolling_final_on",
     "clv_customer": "as_of_date first_order_date last_order_date orders gross_amount discount_amount refund_amount "
     "net_amount margin_amount clv_historic orders_trailing_365d net_amount_trailing_365d clv_simple",
     "clv_daily": "customers_to_date orders_to_date net_amount_to_date clv_historic_mean orders_trailing_365d "
