@@ -58,6 +58,11 @@ class Business(BaseModel):
     fcr_window_days: int = Field(7, ge=1, le=90)
     cart_timeout_hours: int = Field(24, ge=1, le=720)
     cart_recovery_days: int = Field(7, ge=1, le=90)
+    containment_window_days: int = Field(7, ge=1, le=90)
+    service_to_sales_hours: int = Field(24, ge=1, le=720)
+    service_to_sales_days: int = Field(7, ge=1, le=90)
+    order_contact_days: int = Field(30, ge=1, le=365)
+    journey_rest_days: int = Field(30, ge=0, le=365)
     late_allowance_days: int = Field(3, ge=0, le=90)
     returns_are_activity: bool = False
     margin_share: float = Field(1.0, gt=0, le=1)

@@ -66,6 +66,11 @@ class Definitions:
     fcr_window_days: int = 7
     cart_timeout_hours: int = 24
     cart_recovery_days: int = 7
+    containment_window_days: int = 7
+    service_to_sales_hours: int = 24
+    service_to_sales_days: int = 7
+    order_contact_days: int = 30
+    journey_rest_days: int = 30
     late_allowance_days: int = 3
     margin_share: float = 1.0
     max_lifespan_years: float = 5.0

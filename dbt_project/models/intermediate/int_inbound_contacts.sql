@@ -1,0 +1,26 @@
+-- grain: one row per inbound contact, whatever became of it, with who it was after merges
+{{ config(
+    unique_key='contact_id',
+    meta={
+      'changed_by': [
+        ['stg_contacts', 'contact'],
+        ['int_person_merges', 'person', {'table': 'stg_contacts', 'on': 'person_id', 'key': 'contact_id'}],
+      ],
+      'logs': [
+        {'entity': 'contact', 'key': 'contact_id', 'day': 'contact_day'},
+        {'entity': 'person', 'key': 'person_id', 'day': 'contact_day'},
+      ]
+    }
+) }}
+
+select
+  c.contact_id,
+  coalesce(m.survivor_id, c.person_id) as person_id,
+  c.channel,
+  coalesce(c.topic, 'unknown') as topic,
+  c.outcome,
+  c.started_at,
+  c.contact_day
+from {{ ref('stg_contacts') }} c
+left join {{ ref('int_person_merges') }} m on c.person_id = m.person_id
+where c._exclusion is null and c.direction = 'inbound' and {{ changed_filter('c.contact_id') }}
