@@ -1,0 +1,200 @@
+"""What surrounds the company: what is said of it in public, and the price of its shares.
+
+Here belongs: the rows of these feeds, their exports and their marts. Not here: anything that customers did with the company.
+"""
+
+from collections import defaultdict
+from datetime import date, datetime, timedelta
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from orchestration.lib.simulator.company import CURRENCY, Maker
+from orchestration.lib.simulator.exports import Cell, Column, Layout
+from orchestration.lib.simulator.exports import _money as money
+from orchestration.lib.simulator.exports import _zulu as zulu
+from orchestration.lib.simulator.subject import Subject, Truth
+from orchestration.lib.simulator.truth import Books, Rows, _ratio
+
+
+class SocialMention(NamedTuple):
+    """Something said in public, one version."""
+
+    mention_id: str
+    network: str
+    published_at: datetime
+    sentiment: str | None
+    is_repost: bool | None
+    is_referral: bool | None
+    language: str | None
+    is_spam: bool | None
+    updated_at: datetime
+
+
+class StockPrice(NamedTuple):
+    """A closing price, one version; in cents."""
+
+    symbol: str
+    trading_day: date
+    close: int
+    adjusted_close: int | None
+    currency: str
+    updated_at: datetime
+
+
+# ---- what happened --------------------------------------------------------------------------------------------------
+
+
+def make(maker: Maker) -> None:
+    """Mentions of every day, and prices of weekdays that are no holiday of the exchange."""
+    _make_mentions(maker)
+    _make_prices(maker)
+
+
+def _make_mentions(maker: Maker) -> None:
+    rng = maker.stream("social media")
+    for day in range(maker.days):
+        for _ in range(rng.randint(2, 5) + (12 if rng.random() < 0.03 else 0)):
+            at = maker.clock.plain(day, rng.randrange(86_400))
+            scored = rng.random() < 0.85
+            row = SocialMention(
+                maker.number("M"), rng.choice(("Instagram", "Reddit", "X", "YouTube")), at,
+                rng.choices(("positive", "neutral", "negative"), (4, 4, 3))[0] if scored else None,
+                rng.choice((False, False, False, True, None)), rng.random() < 0.1, rng.choice(("nl", "de", "en", None)),
+                rng.random() < 0.04, at,
+            )  # fmt: skip
+            delivered = maker.post("social_mentions", row, day, rng.choice((0,) * 60 + (1, 2)))
+            if rng.random() < (0.06 if scored else 0.5) and delivered + 1 < maker.days:
+                # Somebody reads it, and corrects or adds the score.
+                read_at = maker.clock.plain(delivered + 1, rng.randrange(9 * 3600, 17 * 3600))
+                maker.post("social_mentions", row._replace(sentiment="negative", updated_at=read_at), delivered + 1)
+
+
+def _make_prices(maker: Maker) -> None:
+    """One symbol; a split of one into two halves all adjusted prices before it, delivered on its day."""
+    rng = maker.stream("stock")
+    price, split = 4000, maker.days * 2 // 3
+    told: list[tuple[int, StockPrice]] = []
+    for day in range(maker.days):
+        today = maker.clock.start + timedelta(days=day)
+        if today.weekday() >= 5 or rng.random() < 0.03:
+            continue
+        price = max(100, round(price * rng.gauss(1.0005, 0.015)) // (2 if day == split else 1))
+        closed = maker.clock.local(day, 18 * 3600)
+        row = StockPrice("CXM", today, price, price if rng.random() < 0.97 else None, CURRENCY, closed)
+        maker.post("stock_prices", row, day, 1 if rng.random() < 0.02 else 0)
+        if day == split:
+            for before, old in told[-10:]:
+                if before < split:
+                    maker.post("stock_prices", old._replace(adjusted_close=old.close // 2, updated_at=closed), day)
+        told.append((day, row))
+
+
+# ---- how it is exported ---------------------------------------------------------------------------------------------
+
+
+def _epoch_ms(value: datetime, _: ZoneInfo) -> Cell:
+    return int(value.timestamp()) * 1000
+
+
+def _boolean(value: bool | None, _: ZoneInfo) -> Cell:
+    return value
+
+
+LAYOUTS = {
+    "social_mentions": Layout(
+        "context",
+        "ndjson",
+        "ndjson",
+        (
+            Column("mention_id", "id"),
+            Column("network", "source"),
+            Column("published_at", "posted_ms", _epoch_ms, "strftime(make_timestamp(cast(\"posted_ms\" as bigint) * 1000), '%Y-%m-%dT%H:%M:%SZ')"),
+            Column("sentiment", "tone"),
+            Column("is_repost", "repost", _boolean),
+            Column("is_referral", "recommends", _boolean),
+            Column("language", "lang"),
+            Column("is_spam", "spam", _boolean),
+            Column("updated_at", "updated", zulu),
+        ),
+    ),
+    "stock_prices": Layout(
+        "context",
+        "csv",
+        "csv",
+        (
+            Column("symbol", "symbol"),
+            Column("trading_day", "date"),
+            Column("close", "close", money),
+            Column("adjusted_close", "adj_close", money),
+            Column("currency", "currency"),
+            Column("updated_at", "updated_at", zulu),
+        ),
+        expected=None,
+    ),
+}
+
+
+# ---- what is true about it ------------------------------------------------------------------------------------------
+
+
+def _social_daily(books: Books) -> Rows:
+    """A row wherever anything but spam was said, also where all of it recommends the company to somebody."""
+    cells: dict[tuple[Any, ...], list[SocialMention]] = defaultdict(list)
+    for mention in books.rows["social_mentions"]:
+        if not mention.is_spam:
+            kind = "repost" if mention.is_repost else "original"
+            cells[books.day(mention.published_at), mention.network, kind].append(mention)
+    for (day, network, kind), said in cells.items():
+        words = [mention.sentiment for mention in said if not mention.is_referral]
+        counts = {word: words.count(word) for word in ("positive", "neutral", "negative")}
+        net = counts["positive"] - counts["negative"]
+        yield {
+            "metric_date": day,
+            "network": network,
+            "kind": kind,
+            "mentions": len(words),
+            **counts,
+            "unscored": words.count(None),
+            "net_positive": net,
+            "referral_mentions": len(said) - len(words),
+            "social_sentiment": _ratio(net, len(words)),
+            **books.finality(day, 0),
+        }
+
+
+def _stock_daily(books: Books) -> Rows:
+    """A row for every calendar day since the symbol's first price."""
+    prices: dict[str, dict[date, StockPrice]] = defaultdict(dict)
+    for price in books.rows["stock_prices"]:
+        prices[price.symbol][price.trading_day] = price
+    for symbol, by_day in prices.items():
+        for day in books.days_from(min(by_day)):
+            price = by_day[max(known for known in by_day if known <= day)]
+            yield {
+                "metric_date": day,
+                "symbol": symbol,
+                "currency": price.currency,
+                "close": price.close / 100,
+                "adjusted_close": None if price.adjusted_close is None else price.adjusted_close / 100,
+                "trading_day": price.trading_day,
+                "is_carried": price.trading_day != day,
+                **books.finality(day, 0),
+            }
+
+
+SUBJECT = Subject(
+    feeds={"social_mentions": SocialMention, "stock_prices": StockPrice},
+    key_width={"stock_prices": 2},
+    layouts=LAYOUTS,
+    make=make,
+    marts={
+        "social_daily": Truth(
+            ("metric_date", "network", "kind"),
+            tuple("mentions positive neutral negative unscored net_positive referral_mentions social_sentiment".split()),
+            _social_daily,
+        ),
+        "stock_daily": Truth(
+            ("metric_date", "symbol"), ("currency", "close", "adjusted_close", "trading_day", "is_carried"), _stock_daily
+        ),
+    },
+)
