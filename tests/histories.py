@@ -22,7 +22,7 @@ from random import Random
 from typing import Any
 
 from data_quality.contract import load_contracts
-from tests import histories_commerce
+from tests import histories_commerce, histories_self_service
 
 Values = dict[str, Any]
 SNAPSHOTS = ("persons", "subscriptions", "cases")
@@ -46,6 +46,7 @@ THEMES: tuple[tuple[str, ...], ...] = (
     ("subscriptions", "orders", "order_lines", "persons"),
     CORE,
     *histories_commerce.THEMES,
+    *histories_self_service.THEMES,
 )
 EVENTS = ("opened", "replied", "assigned", "resolved", "resolved", "reopened", "reopened", "closed")
 # Wrong values per feed that its contract must send to quarantine.
@@ -60,6 +61,7 @@ SPOILED = {
     "subscriptions": (("started_at", "soon"), ("person_id", "")),
     "persons": (("person_id", ""), ("is_test", "perhaps")),
     **histories_commerce.SPOILED,
+    **histories_self_service.SPOILED,
 }
 
 
@@ -252,7 +254,8 @@ class _World:
             "subscriptions": self._term,
             "persons": self._persons,
         }
-        makers |= {feed: partial(maker, self) for feed, maker in histories_commerce.MAKERS.items()}
+        for module in (histories_commerce, histories_self_service):
+            makers |= {feed: partial(maker, self) for feed, maker in module.MAKERS.items()}
         told: list[tuple[str, Values]] = []
         for _ in range(self.rng.choice((0, 1, 2, 3, 5))):
             told += makers[self.rng.choice(self.feeds)](day)

@@ -100,6 +100,7 @@ def _boolean(value: bool | None, _: ZoneInfo) -> Cell:
     return value
 
 
+_FROM_EPOCH = "strftime(make_timestamp(cast(\"posted_ms\" as bigint) * 1000), '%Y-%m-%dT%H:%M:%SZ')"
 LAYOUTS = {
     "social_mentions": Layout(
         "context",
@@ -108,7 +109,7 @@ LAYOUTS = {
         (
             Column("mention_id", "id"),
             Column("network", "source"),
-            Column("published_at", "posted_ms", _epoch_ms, "strftime(make_timestamp(cast(\"posted_ms\" as bigint) * 1000), '%Y-%m-%dT%H:%M:%SZ')"),
+            Column("published_at", "posted_ms", _epoch_ms, _FROM_EPOCH),
             Column("sentiment", "tone"),
             Column("is_repost", "repost", _boolean),
             Column("is_referral", "recommends", _boolean),
@@ -182,6 +183,10 @@ def _stock_daily(books: Books) -> Rows:
             }
 
 
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
 SUBJECT = Subject(
     feeds={"social_mentions": SocialMention, "stock_prices": StockPrice},
     key_width={"stock_prices": 2},
@@ -190,7 +195,7 @@ SUBJECT = Subject(
     marts={
         "social_daily": Truth(
             ("metric_date", "network", "kind"),
-            tuple("mentions positive neutral negative unscored net_positive referral_mentions social_sentiment".split()),
+            _words("mentions positive neutral negative unscored net_positive referral_mentions social_sentiment"),
             _social_daily,
         ),
         "stock_daily": Truth(
