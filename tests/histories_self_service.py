@@ -1,7 +1,7 @@
 """What random histories tell of self service, emotion, parcels, social media and prices.
 
 Belongs here: makers of rows of these feeds. Does not: the making of a history (`tests.histories`), any expected number.
-Scores and prices are whole hundredths, as the histories write every amount.
+Scores, targets and prices are whole hundredths, as the histories write every amount.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ THEMES = (
     ("contacts", "orders", "order_lines", "shipments", "persons"),
     ("contacts", "order_lines", "shipments"),
     ("sentiment_segments", "contacts"),
-    ("social_mentions", "stock_prices"),
+    ("social_mentions", "stock_prices", "benchmarks"),
 )
 SPOILED = {
     "self_service_sessions": (("channel", "pigeon"), ("started_at", ""), ("outcome", "lost")),
@@ -29,6 +29,7 @@ SPOILED = {
     "sentiment_segments": (("score", "1.5"), ("sentiment", "so-so"), ("segment_index", "")),
     "shipments": (("order_id", ""), ("delivered_at", "soon")),
     "social_mentions": (("sentiment", "so-so"), ("published_at", "")),
+    "benchmarks": (("kind", "goal"), ("value", ""), ("valid_from", "soon")),
     "stock_prices": (("close", "0"), ("trading_day", "friday"), ("currency", "")),
 }
 WORDS = (None, "positive", "neutral", "negative")
@@ -149,7 +150,23 @@ def price(world: _World, day: date) -> Told:
     )  # fmt: skip
 
 
+def benchmark(world: _World, day: date) -> Told:
+    """A target from a day on, or another version of one."""
+    rng, known = world.rng, world.some("benchmarks")
+    if known and rng.random() < 0.35:
+        other: dict[str, Any] = rng.choice((
+            {"value": 80}, {"valid_from": day, "valid_to": None}, {"valid_to": known["valid_from"]}, {"source": "yearbook"},
+        ))  # fmt: skip
+        return world.tell("benchmarks", {**known, **other})
+    return world.tell(
+        "benchmarks",
+        {"benchmark_id": world.fresh("B"), "metric": rng.choice(("fcr_rate", "carts")),
+         "kind": rng.choice(("target", "industry")), "industry": rng.choice((None, "retail")), "source": rng.choice((None, None, "yearbook")), "value": rng.choice((50, 75)),
+         "valid_from": day + timedelta(days=rng.choice((0, 0, 1, -30))), "valid_to": None},
+    )  # fmt: skip
+
+
 MAKERS: dict[str, Callable[[_World, date], Told]] = {
     "self_service_sessions": session, "ivr_events": menu, "shipments": parcel, "sentiment_segments": segment,
-    "social_mentions": mention, "stock_prices": price,
+    "social_mentions": mention, "stock_prices": price, "benchmarks": benchmark,
 }  # fmt: skip

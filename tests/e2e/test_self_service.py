@@ -14,7 +14,7 @@ from tests.replay import night
 
 FEEDS = (
     "persons", "orders", "order_lines", "contacts", "self_service_sessions", "ivr_events", "sentiment_segments", "shipments",
-    "social_mentions", "stock_prices",
+    "social_mentions", "stock_prices", "benchmarks",
 )  # fmt: skip
 MARTS = {
     "self_service_daily": 200,
@@ -25,6 +25,7 @@ MARTS = {
     "journey_emotion_daily": 3,
     "social_daily": 200,
     "stock_daily": 70,
+    "benchmark_targets": 15,
 }
 """The marts of the subject, and how many rows they have at least in this company."""
 DAYS, NIGHTS = 75, 3
