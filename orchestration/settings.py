@@ -75,6 +75,11 @@ class Business(BaseModel):
     engaged_session_pages: int = Field(2, ge=1, le=100)
     engagement_settling_days: int = Field(3, ge=0, le=30)
     fx_max_age_days: int = Field(7, ge=0, le=60)
+    nps_trailing_days: int = Field(90, ge=1, le=3650)
+    response_window_days: int = Field(30, ge=1, le=365)
+    survey_pressure_days: int = Field(30, ge=1, le=365)
+    survey_pressure_limit: int = Field(3, ge=1, le=100)
+    min_group_answers: int = Field(5, ge=1, le=1000)
 
     @field_validator("timezone")
     @classmethod

@@ -22,7 +22,7 @@ from random import Random
 from typing import Any
 
 from data_quality.contract import load_contracts
-from tests import histories_commerce, histories_self_service
+from tests import histories_commerce, histories_customer_base, histories_self_service
 
 Values = dict[str, Any]
 SNAPSHOTS = ("persons", "subscriptions", "cases")
@@ -46,6 +46,7 @@ THEMES: tuple[tuple[str, ...], ...] = (
     ("subscriptions", "orders", "order_lines", "persons"),
     CORE,
     *histories_commerce.THEMES,
+    *histories_customer_base.THEMES,
     *histories_self_service.THEMES,
 )
 EVENTS = ("opened", "replied", "assigned", "resolved", "resolved", "reopened", "reopened", "closed")
@@ -58,9 +59,10 @@ SPOILED = {
     "contacts": (("direction", "sideways"), ("started_at", "")),
     "cases": (("opened_at", "yesterday"), ("reopen_count", "1.5")),
     "case_events": (("event", "lost"), ("case_id", "")),
-    "subscriptions": (("started_at", "soon"), ("person_id", "")),
+    "subscriptions": (("started_at", "soon"), ("subscription_id", "")),
     "persons": (("person_id", ""), ("is_test", "perhaps")),
     **histories_commerce.SPOILED,
+    **histories_customer_base.SPOILED,
     **histories_self_service.SPOILED,
 }
 
@@ -253,6 +255,7 @@ class _World:
             "case_events": self._case,
             "subscriptions": self._term,
             "persons": self._persons,
+            **histories_customer_base.makers(self),
         }
         for module in (histories_commerce, histories_self_service):
             makers |= {feed: partial(maker, self) for feed, maker in module.MAKERS.items()}
@@ -419,9 +422,12 @@ class _World:
             # a renewal within the grace, on its last day, or after it
             start = known["ended_at"] + timedelta(days=rng.choice((-3, 0, 6, 7, 8, 20)))
         person = known["person_id"] if known and rng.random() < 0.5 else rng.choice(self.persons)
+        # of a company's contract, nobody may know a person
+        person, account = rng.choice(((person, None), (person, None), (person, "A1"), (None, "A1")))
         return self.tell(
             "subscriptions",
-            {"subscription_id": self.fresh("S"), "person_id": person, "plan": rng.choice(("basic", "plus", None)),
+            {"subscription_id": self.fresh("S"), "person_id": person, "account_id": account,
+             "plan": rng.choice(("basic", "plus", None)),
              "started_at": start,
              "ended_at": rng.choice((None, start + timedelta(days=rng.choice((0, 1, 10, 31)))))},
         )  # fmt: skip

@@ -161,7 +161,8 @@ def benchmark(world: _World, day: date) -> Told:
     return world.tell(
         "benchmarks",
         {"benchmark_id": world.fresh("B"), "metric": rng.choice(("fcr_rate", "carts")),
-         "kind": rng.choice(("target", "industry")), "industry": rng.choice((None, "retail")), "source": rng.choice((None, None, "yearbook")), "value": rng.choice((50, 75)),
+         "kind": rng.choice(("target", "industry")), "industry": rng.choice((None, "retail")),
+         "source": rng.choice((None, None, "yearbook")), "value": rng.choice((50, 75)),
          "valid_from": day + timedelta(days=rng.choice((0, 0, 1, -30))), "valid_to": None},
     )  # fmt: skip
 

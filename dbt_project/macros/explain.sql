@@ -237,8 +237,9 @@ where (left_out is not null and orders is null) or (person_id is null and {{ cou
 union all
 
 select
-  started_day, 'contractual', null, plan, person_id, null, coalesce(_exclusion, 'ends on the day it starts, or before'),
+  started_day, 'contractual', null, plan, person_id, null,
+  coalesce(_exclusion, case when ended_day <= started_day then 'ends on the day it starts, or before' else 'of no known person' end),
   'subscriptions', _key, null, null, null, null
 from {{ ref('stg_subscriptions') }}
-where _exclusion is not null or ended_day <= started_day
+where _exclusion is not null or ended_day <= started_day or person_id is null
 {%- endmacro %}

@@ -94,7 +94,7 @@ def _same(actual: pd.DataFrame, expected: pd.DataFrame, keys: list[str], columns
     assert not found, f"{len(found)} differences, first: {found[:5]}"
 
 
-@pytest.mark.parametrize("name", ["online_retail", "service_desk", "telco"])
+@pytest.mark.parametrize("name", ["online_retail", "service_desk", "telco", "surveys"])
 def test_a_script_says_what_is_missing(name: str, tmp_path: Path) -> None:
     usage = _start(name, tmp_path / "cx")
     assert (usage.returncode, usage.stderr.startswith("usage: ")) == (64, True)
@@ -453,3 +453,58 @@ def test_telco_again_loads_nothing(telco: Example) -> None:
     before = telco.mart("churn_daily")
     assert "nothing new was delivered" in telco.run_again()
     pd.testing.assert_frame_equal(telco.mart("churn_daily"), before)
+
+
+# --- surveys ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def surveys(tmp_path_factory: pytest.TempPathFactory) -> Example:
+    for needed in ("surveys_and_cases", "export_formats"):
+        if not (DATA / needed).is_dir():
+            pytest.skip(f"example surveys: no real data at {DATA / needed}")
+    return _example("surveys", ".", tmp_path_factory)
+
+
+def test_surveys_give_their_net_promoter_scores(surveys: Example) -> None:
+    assert "2 deliveries, 49 rows, 0 in quarantine" in surveys.output
+    rows = surveys.query(
+        "select survey_id, sum(promoters) as promoters, sum(passives) as passives, sum(detractors) as detractors, "
+        "sum(answered) as answered, round(sum(nps_points) / sum(answered), 1) as nps from survey_daily group by all order by all"
+    )
+    keys = ("survey_id", "promoters", "passives", "detractors", "answered", "nps")
+    assert [tuple(row[key] for key in keys) for row in rows] == [
+        ("delighted", 1, 3, 6, 10, -50.0),
+        ("sudzilla", 8, 9, 22, 39, -35.9),
+    ]
+
+
+def test_surveys_every_day_equals_pandas(surveys: Example) -> None:
+    form = pd.read_csv(surveys.data / "surveys_and_cases" / "case_040" / "inputs" / "input_02.csv", parse_dates=["Timestamp"])
+    published = pd.read_csv(surveys.data / "surveys_and_cases" / "case_040" / "expected" / "output_01.csv").iloc[0]
+    score = form["On a scale of 0-10, how would you rate Sudzilla?"]
+    expected = (
+        pd.DataFrame(
+            {
+                "metric_date": form["Timestamp"].dt.normalize(),
+                "answered": 1,
+                "promoters": score >= 9,
+                "detractors": score <= 6,
+                "score_sum": score,
+            }
+        )
+        .groupby("metric_date").sum().reset_index()
+    )  # fmt: skip
+    expected["nps"] = 100 * (expected["promoters"] - expected["detractors"]) / expected["answered"]
+    mart = surveys.mart("survey_daily")
+    mart = mart[mart["survey_id"] == "sudzilla"]
+    _same(mart, expected, ["metric_date"], ["answered", "promoters", "detractors", "score_sum", "nps"])
+    assert round(mart["nps_points"].sum() / mart["answered"].sum(), 1) == published["NPS Score"]
+    totals = (mart["answered"].sum(), mart["promoters"].sum(), mart["detractors"].sum())
+    assert totals == (published["Total Respondents"], published["Promoter"], published["Detractor"])
+
+
+def test_surveys_again_loads_nothing(surveys: Example) -> None:
+    before = surveys.mart("survey_daily")
+    assert "nothing new was delivered" in surveys.run_again()
+    pd.testing.assert_frame_equal(surveys.mart("survey_daily"), before)

@@ -119,13 +119,16 @@ RULES: dict[tuple[str, str], tuple[dict[str, Any], dict[str, Any]]] = {
     ("orders", "amounts_not_negative"): ({"tax_amount": -1, "discount_amount": 2}, {"shipping_amount": 4.95}),
     ("refunds", "amount_positive"): ({"amount": 0}, {"amount": 0.01}),
     ("refunds", "reporting_currency"): ({"currency": "GBP"}, {"currency": "EUR"}),
+    ("marketing_spend", "reporting_currency"): ({"currency": "USD"}, {"currency": "EUR"}),
+    ("subscriptions", "held_by_somebody"): ({"subscription_id": "S1"}, {"subscription_id": "S1", "account_id": "A1"}),
     ("subscriptions", "ends_after_start"): (
         {"started_at": "2026-01-02", "ended_at": "2026-01-01"}, {"started_at": "2026-01-02", "ended_at": "2026-01-02"},
     ),
     ("survey_responses", "score_within_scale"): (
         {"score": 11, "scale_min": 0, "scale_max": 10}, {"score": 10, "scale_min": 0, "scale_max": 10},
     ),
-    ("survey_responses", "completed_has_score"): ({"status": "completed"}, {"status": "dismissed"}),
+    ("survey_responses", "scale_has_length"): ({"scale_min": 5, "scale_max": 1}, {"scale_min": 1, "scale_max": 5}),
+    ("survey_responses", "completed_has_answer"): ({"status": "completed"}, {"status": "completed", "answer": "buy"}),
     ("survey_responses", "known_status"): ({"status": "done"}, {"status": "partial"}),
     # accounts, campaigns, initiatives, marketing_spend, referrals
     ("campaigns", "ends_after_start"): (
@@ -143,7 +146,6 @@ RULES: dict[tuple[str, str], tuple[dict[str, Any], dict[str, Any]]] = {
     # surveys, survey_invitations
     ("survey_invitations", "known_status"): ({"status": "sent"}, {"status": "bounced"}),
     ("surveys", "known_direction"): ({"direction": "up"}, {"direction": "high_is_bad"}),
-    ("surveys", "scale_has_length"): ({"scale_min": 5, "scale_max": 5}, {"scale_min": -1, "scale_max": 1}),
     ("surveys", "favourable_within_scale"): (
         {"favourable_from": 1, "scale_min": 1, "scale_max": 5}, {"favourable_from": 5, "scale_min": 1, "scale_max": 5},
     ),
@@ -186,12 +188,13 @@ RULES: dict[tuple[str, str], tuple[dict[str, Any], dict[str, Any]]] = {
     ("employee_surveys", "score_within_scale"): (
         {"score": 0, "scale_min": 1, "scale_max": 10}, {"score": 1, "scale_min": 1, "scale_max": 10},
     ),
-    ("employee_surveys", "completed_has_score"): ({"status": "completed"}, {"status": "partial"}),
-    ("employee_surveys", "known_metric_kind"): ({"metric_kind": "eNPS"}, {"metric_kind": "enps"}),
-    ("employee_surveys", "known_status"): ({"status": "done"}, {"status": "preview"}),
     ("fx_rates", "rate_positive"): ({"rate": 0}, {"rate": 0.0001}),
     ("social_mentions", "known_sentiment"): ({"sentiment": "angry"}, {"sentiment": "negative"}),
     ("stock_prices", "price_positive"): ({"close": 12.5, "adjusted_close": 0}, {"close": 12.5, "adjusted_close": None}),
+    ("surveys", "scale_has_length"): ({"scale_min": 1}, {"scale_min": 1, "scale_max": 7}),
+    ("employee_surveys", "completed_has_score"): ({"status": "completed"}, {"status": "dismissed"}),
+    ("employee_surveys", "known_metric_kind"): ({"metric_kind": "nps"}, {"metric_kind": "enps"}),
+    ("employee_surveys", "known_status"): ({"status": "done"}, {"status": "test"}),
 }  # fmt: skip
 EXCLUSIONS: dict[tuple[str, str], tuple[dict[str, Any], dict[str, Any]]] = {
     ("persons", "test_account"): ({"is_test": True}, {"is_test": False}),
@@ -204,6 +207,7 @@ EXCLUSIONS: dict[tuple[str, str], tuple[dict[str, Any], dict[str, Any]]] = {
     ("orders", "test_order"): ({"is_test": True, "status": "cancelled"}, {"is_test": False, "status": "paid"}),
     ("orders", "cancelled_before_payment"): ({"status": "cancelled"}, {"status": "pending"}),
     ("survey_responses", "preview"): ({"status": "preview"}, {"status": "completed"}),
+    ("survey_responses", "test"): ({"status": "test"}, {"status": "completed"}),
     ("survey_responses", "not_completed"): ({"status": "dismissed"}, {"status": "completed"}),
     # accounts
     ("accounts", "test_account"): ({"is_test": True, "is_deleted": True}, {"is_test": False}),
@@ -219,6 +223,7 @@ EXCLUSIONS: dict[tuple[str, str], tuple[dict[str, Any], dict[str, Any]]] = {
     ("employee_surveys", "preview"): ({"status": "preview"}, {"status": "completed"}),
     ("employee_surveys", "not_completed"): ({"status": "partial"}, {"status": "completed"}),
     ("social_mentions", "spam"): ({"is_spam": True}, {"is_spam": False}),
+    ("employee_surveys", "test"): ({"status": "test"}, {"status": "completed"}),
 }  # fmt: skip
 
 

@@ -11,7 +11,7 @@
 ) }}
 
 with terms as (
-  select * from {{ ref('int_contract_terms') }} where {{ changed_filter('person_id') }}
+  select * from {{ ref('int_contract_terms') }} where person_id is not null and {{ changed_filter('person_id') }}
 ),
 
 running as (

@@ -1,4 +1,5 @@
--- grain: one row per contract that covers at least a day, with who holds it after merges
+-- grain: one row per contract that covers at least a day, with who holds it after merges (nobody, where only an account is known)
+{# Two logs of a contract: of one that ends otherwise, the end moves and the start does not. #}
 {{ config(
     unique_key='subscription_id',
     meta={
@@ -6,7 +7,11 @@
         ['stg_subscriptions', 'subscription'],
         ['int_person_merges', 'person', {'table': 'stg_subscriptions', 'on': 'person_id', 'key': 'subscription_id'}],
       ],
-      'logs': [{'entity': 'person', 'key': 'person_id', 'day': 'started_day'}]
+      'logs': [
+        {'entity': 'person', 'key': 'person_id', 'day': 'started_day'},
+        {'entity': 'subscription', 'key': 'subscription_id', 'day': 'started_day', 'compare': ['subscription_id', 'person_id', 'started_day']},
+        {'entity': 'subscription', 'key': 'subscription_id', 'day': 'ended_day', 'compare': ['subscription_id', 'person_id', 'ended_day']},
+      ]
     }
 ) }}
 

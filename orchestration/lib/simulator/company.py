@@ -58,11 +58,19 @@ class SurveyResponse(NamedTuple):
     person_id: str | None
     case_id: str | None
     score: int | None
-    scale_min: int
-    scale_max: int
+    scale_min: int | None
+    scale_max: int | None
     answered_at: datetime
     status: str
     updated_at: datetime
+    # What the answers below do not tell; those of the module `surveys` do.
+    question_id: str | None = None
+    question_version: int | None = None
+    invitation_id: str | None = None
+    order_id: str | None = None
+    contact_id: str | None = None
+    channel: str | None = None
+    answer: str | None = None
 
 
 class Order(NamedTuple):

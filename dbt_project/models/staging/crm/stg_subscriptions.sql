@@ -8,6 +8,7 @@ with newest as (
 select
   subscription_id,
   person_id,
+  account_id,
   plan,
   mrr,
   currency,
