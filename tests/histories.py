@@ -422,7 +422,7 @@ class _World:
         if known and known["ended_at"] and rng.random() < 0.6:
             # a renewal within the grace, on its last day, or after it
             start = known["ended_at"] + timedelta(days=rng.choice((-3, 0, 6, 7, 8, 20)))
-        person = known["person_id"] if known and rng.random() < 0.5 else rng.choice(self.persons)
+        person = (known["person_id"] if known and rng.random() < 0.5 else None) or rng.choice(self.persons)
         # of a company's contract, nobody may know a person
         person, account = rng.choice(((person, None), (person, None), (person, "A1"), (None, "A1")))
         account = account if person else "A1"

@@ -78,12 +78,12 @@ contracts as (
     string_agg(distinct plan, ', ' order by plan) as plans,
     max(ended_day) as contract_end_day
   from {{ ref('int_contract_terms') }}
-  where started_day <= {{ data_through() }} and ended_day > {{ data_through() }}
+  where started_day <= {{ data_through() }} and ended_day > {{ data_through() }} and person_id is not null
   group by person_id
 ),
 
 ever_contracts as (
-  select distinct person_id from {{ ref('int_contract_terms') }} where started_day <= {{ data_through() }}
+  select distinct person_id from {{ ref('int_contract_terms') }} where started_day <= {{ data_through() }} and person_id is not null
 ),
 
 cases as (
