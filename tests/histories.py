@@ -22,7 +22,7 @@ from random import Random
 from typing import Any
 
 from data_quality.contract import load_contracts
-from tests import histories_commerce, histories_customer_base
+from tests import histories_commerce, histories_customer_base, histories_surveys
 
 Values = dict[str, Any]
 SNAPSHOTS = ("persons", "subscriptions", "cases")
@@ -47,6 +47,7 @@ THEMES: tuple[tuple[str, ...], ...] = (
     CORE,
     *histories_commerce.THEMES,
     *histories_customer_base.THEMES,
+    *histories_surveys.THEMES,
 )
 EVENTS = ("opened", "replied", "assigned", "resolved", "resolved", "reopened", "reopened", "closed")
 # Wrong values per feed that its contract must send to quarantine.
@@ -62,6 +63,7 @@ SPOILED = {
     "persons": (("person_id", ""), ("is_test", "perhaps")),
     **histories_commerce.SPOILED,
     **histories_customer_base.SPOILED,
+    **histories_surveys.SPOILED,
 }
 
 
@@ -255,7 +257,8 @@ class _World:
             "persons": self._persons,
             **histories_customer_base.makers(self),
         }
-        makers |= {feed: partial(maker, self) for feed, maker in histories_commerce.MAKERS.items()}
+        for more in (histories_commerce.MAKERS, histories_surveys.MAKERS):
+            makers |= {feed: partial(maker, self) for feed, maker in more.items()}
         told: list[tuple[str, Values]] = []
         for _ in range(self.rng.choice((0, 1, 2, 3, 5))):
             told += makers[self.rng.choice(self.feeds)](day)

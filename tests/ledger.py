@@ -166,6 +166,8 @@ def is_excluded(feed: str, line: Line) -> bool:
             return bool(values.get("is_test") or values.get("is_deleted"))
         case "web_sessions" | "page_events":
             return bool(values.get("is_bot"))
+        case "survey_responses" | "employee_surveys":
+            return values["status"] != "completed"
     return False
 
 
