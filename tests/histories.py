@@ -22,9 +22,11 @@ from random import Random
 from typing import Any
 
 from data_quality.contract import load_contracts
-from tests import histories_commerce, histories_customer_base, histories_self_service
+from tests import histories_commerce, histories_customer_base, histories_self_service, histories_surveys
 
 Values = dict[str, Any]
+SUBJECTS = (histories_commerce, histories_customer_base, histories_self_service, histories_surveys)
+"""Modules that tell what happens in their feeds: THEMES, SPOILED and, by feed, MAKERS of a world's day."""
 SNAPSHOTS = ("persons", "subscriptions", "cases")
 ZONES = ("UTC", "Europe/Amsterdam", "America/New_York", "Asia/Kolkata", "Pacific/Auckland")
 STARTS = (date(2025, 10, 20), date(2026, 3, 20), date(2024, 2, 20), date(2025, 12, 22), date(2025, 8, 3))
@@ -45,9 +47,7 @@ THEMES: tuple[tuple[str, ...], ...] = (
     ("subscriptions",),
     ("subscriptions", "orders", "order_lines", "persons"),
     CORE,
-    *histories_commerce.THEMES,
-    *histories_customer_base.THEMES,
-    *histories_self_service.THEMES,
+    *(theme for module in SUBJECTS for theme in module.THEMES),
 )
 EVENTS = ("opened", "replied", "assigned", "resolved", "resolved", "reopened", "reopened", "closed")
 # Wrong values per feed that its contract must send to quarantine.
@@ -61,9 +61,7 @@ SPOILED = {
     "case_events": (("event", "lost"), ("case_id", "")),
     "subscriptions": (("started_at", "soon"), ("subscription_id", "")),
     "persons": (("person_id", ""), ("is_test", "perhaps")),
-    **histories_commerce.SPOILED,
-    **histories_customer_base.SPOILED,
-    **histories_self_service.SPOILED,
+    **{feed: spoiled for module in SUBJECTS for feed, spoiled in module.SPOILED.items()},
 }
 
 
@@ -255,9 +253,8 @@ class _World:
             "case_events": self._case,
             "subscriptions": self._term,
             "persons": self._persons,
-            **histories_customer_base.makers(self),
         }
-        for module in (histories_commerce, histories_self_service):
+        for module in SUBJECTS:
             makers |= {feed: partial(maker, self) for feed, maker in module.MAKERS.items()}
         told: list[tuple[str, Values]] = []
         for _ in range(self.rng.choice((0, 1, 2, 3, 5))):

@@ -170,6 +170,8 @@ def is_excluded(feed: str, line: Line) -> bool:
             return bool(values.get("is_test"))
         case "social_mentions":
             return bool(values.get("is_spam"))
+        case "survey_responses" | "employee_surveys":
+            return values["status"] != "completed"
     return False
 
 
