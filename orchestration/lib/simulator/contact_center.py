@@ -56,6 +56,45 @@ class ServiceTarget(NamedTuple):
     updated_at: datetime
 
 
+class Transfer(NamedTuple):
+    """A contact that was passed on."""
+
+    transfer_id: str
+    contact_id: str
+    kind: str
+    from_queue: str | None
+    to_queue: str | None
+    from_agent_id: str | None
+    to_agent_id: str | None
+    occurred_at: datetime
+
+
+class Agent(NamedTuple):
+    """Who answers customers, one version."""
+
+    agent_id: str
+    name: str | None
+    team: str | None
+    is_test: bool | None
+    updated_at: datetime
+
+
+class Evaluation(NamedTuple):
+    """A criterion of a quality evaluation, one version; points and weights are whole here."""
+
+    evaluation_id: str
+    criterion: str
+    contact_id: str
+    agent_id: str | None
+    evaluated_at: datetime
+    weight: int | None
+    points_earned: int | None
+    points_possible: int | None
+    is_not_applicable: bool | None
+    is_auto_fail: bool | None
+    updated_at: datetime
+
+
 # ---- the company ----------------------------------------------------------------------------------------------------
 
 
@@ -65,6 +104,9 @@ def make(maker: Maker) -> None:
     _make_calendars(maker)
     _make_targets(maker)
     _make_automatic_replies(maker, rng)
+    _make_agents(maker)
+    _make_transfers(maker, rng)
+    _make_evaluations(maker, rng)
 
 
 def _make_calendars(maker: Maker) -> None:
@@ -122,6 +164,70 @@ def _make_automatic_replies(maker: Maker, rng: random.Random) -> None:
             actor = rng.choice(("system", "bot"))
             row = CaseEvent(maker.number("VB"), event.case_id, "replied", at, actor, None)
             maker.post_event(rng, "case_events", row, at)
+
+
+def _make_agents(maker: Maker) -> None:
+    """Three teams and a test user; somebody moves to another team, and a new team is told late."""
+    for n in range(1, 33):
+        team = "second line" if n > 24 else ("north", "south")[n % 2]
+        told = 3 if n == 24 else 0
+        if told < maker.days:
+            at = maker.clock.plain(told, 5 * 3600)
+            maker.post("agents", Agent(f"A{n:02d}", f"Agent {n}", team, n == 23, at), told)
+    for n, day in ((5, 25), (8, 57)):
+        if day < maker.days:
+            maker.post("agents", Agent(f"A{n:02d}", f"Agent {n}", "south", False, maker.clock.plain(day, 9 * 3600)), day)
+
+
+def _newest_contacts(maker: Maker) -> list[Any]:
+    newest: dict[str, Any] = {}
+    for rows in maker.deliveries["contacts"]:
+        for row in rows:
+            if row.contact_id not in newest or row.updated_at >= newest[row.contact_id].updated_at:
+                newest[row.contact_id] = row
+    return list(newest.values())
+
+
+def _make_transfers(maker: Maker, rng: random.Random) -> None:
+    """Every leg was a transfer, some have no leg; calls come from the voice menu, which is none."""
+    contacts = _newest_contacts(maker)
+    taken_by = {contact.contact_id: contact.agent_id for contact in contacts}
+    for contact in contacts:
+        first, at = contact.root_contact_id or contact.contact_id, contact.started_at
+        is_leg = first != contact.contact_id
+        if is_leg or (contact.outcome == "handled" and rng.random() < 0.02):
+            kind = rng.choices(("warm", "blind"), (6, 4))[0]
+            # Some systems do not say who passed it on.
+            sender = None if rng.random() < 0.1 else taken_by.get(first)
+            row = Transfer(maker.number("TR"), first, kind, contact.queue, "second_line", sender, contact.agent_id, at)
+            maker.post_event(rng, "transfers", row, at)
+        elif contact.channel == "phone" and contact.direction == "inbound" and rng.random() < 0.5:
+            row = Transfer(maker.number("TR"), first, "ivr", None, contact.queue, None, None, at)
+            maker.post_event(rng, "transfers", row, at)
+
+
+def _make_evaluations(maker: Maker, rng: random.Random) -> None:
+    """Every ninth handled contact is evaluated some days later, a few are evaluated anew, legs and outbound calls too."""
+    form = (("greeting", None, 2, False), ("solution", 3, 5, False), ("tone", 2, 5, False), ("identification", 1, 1, True))
+    for contact in _newest_contacts(maker):
+        if contact.outcome != "handled" or rng.random() >= 0.11:
+            continue
+        at = contact.ended_at + timedelta(seconds=rng.randint(3600, 6 * 86_400))
+        again = at + timedelta(days=2) if rng.random() < 0.15 else None
+        evaluation = maker.number("QA")
+        agent = contact.agent_id if rng.random() < 0.8 else None
+        for criterion, weight, most, fails in form:
+            earned = rng.choices((most, 0), (4, 1))[0] if fails else rng.randint(0, most)
+            skipped = rng.random() < 0.12
+            row = Evaluation(
+                evaluation, criterion, contact.contact_id, agent, at, weight, None if skipped and rng.random() < 0.5 else earned,
+                most, True if skipped else rng.choice((None, False)), fails, at,
+            )  # fmt: skip
+            if maker.clock.index(at) < maker.days:
+                maker.post("qa_evaluations", row, maker.clock.index(at))
+            if again and maker.clock.index(again) < maker.days and not skipped:
+                better = row._replace(points_earned=most, updated_at=again)
+                maker.post("qa_evaluations", better, maker.clock.index(again))
 
 
 # ---- time by a calendar ---------------------------------------------------------------------------------------------
@@ -438,11 +544,269 @@ def _wait(contact: Any) -> float | None:
     return (contact.answered_at - contact.started_at).total_seconds() if contact.answered_at else None
 
 
+def _queue_daily(books: Books) -> Rows:
+    """Who gave up with neither a queue nor a waiting time hung up in the voice menu."""
+    cells: dict[tuple[Any, ...], list[Any]] = defaultdict(list)
+    for contact in _offered(books):
+        if contact.outcome == "handled" or contact.queue is not None or contact.wait_seconds is not None:
+            cells[_contact_cell(books, contact)].append(contact)
+    for cell, contacts in cells.items():
+        given_up = [contact for contact in contacts if contact.outcome == "abandoned"]
+        waits = [contact.wait_seconds for contact in given_up if contact.wait_seconds is not None]
+        short = sum(wait <= books.definitions.short_abandon_seconds for wait in waits)
+        waited = [wait for c in contacts if c.outcome == "handled" and (wait := _wait(c)) is not None]
+        offered, abandoned = len(contacts), len(given_up)
+        yield {
+            **dict(zip(("metric_date", *_CELL), cell, strict=True)),
+            "offered": offered,
+            "answered": offered - abandoned,
+            "abandoned": abandoned,
+            "short_abandoned": short,
+            "timed_answers": len(waited),
+            "wait_seconds": sum(waited),
+            "offered_without_short": offered - short,
+            "abandoned_without_short": abandoned - short,
+            "queue_abandonment_rate": _ratio(abandoned, offered),
+            "queue_abandonment_rate_without_short": _ratio(abandoned - short, offered - short),
+            "average_wait_seconds": _ratio(sum(waited), len(waited)),
+            **books.finality(cell[0], 0),
+        }
+
+
+def _contact_cell(books: Books, contact: Any) -> tuple[date, str, str, str]:
+    return books.day(contact.started_at), contact.channel, contact.topic or UNKNOWN, contact.queue or UNKNOWN
+
+
+def _handled(books: Books) -> dict[str, Any]:
+    """Inbound contacts that somebody took, by id; those of days to come, too, for their legs and transfers."""
+    return {
+        contact.contact_id: contact
+        for contact in books.rows["contacts"]
+        if contact.direction == "inbound" and contact.outcome == "handled" and not contact.is_spam
+        and contact.root_contact_id in (None, contact.contact_id)
+    }  # fmt: skip
+
+
+def _legs(books: Books) -> Iterator[tuple[Any, Any, float | None]]:
+    """Handled legs with the contact they belong to and their handle time."""
+    handled = _handled(books)
+    for leg in books.rows["contacts"]:
+        contact = handled.get(leg.root_contact_id or leg.contact_id)
+        if contact and leg.outcome == "handled":
+            parts = [leg.talk_seconds, leg.hold_seconds, leg.wrap_seconds]
+            yield leg, contact, None if parts == [None] * 3 else float(sum(part or 0 for part in parts))
+
+
+def _handling_daily(books: Books) -> Rows:
+    messaging = books.definitions.messaging_channels.split(",")
+    cells: dict[tuple[Any, ...], dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    contacts: dict[str, tuple[Any, float]] = {}
+    for leg, contact, seconds in _legs(books):
+        if seconds is not None:
+            apart = "messaging_" if leg.channel in messaging else ""
+            cell = cells[(books.day(leg.started_at), leg.channel, leg.topic or contact.topic or UNKNOWN, leg.queue or UNKNOWN)]
+            cell[f"{apart}legs"] += 1
+            cell[f"{apart}leg_seconds"] += seconds
+            contacts[contact.contact_id] = (contact, contacts.get(contact.contact_id, (None, 0.0))[1] + seconds)
+    for contact, seconds in contacts.values():
+        apart = "messaging_" if contact.channel in messaging else ""
+        cell = cells[_contact_cell(books, contact)]
+        cell[f"{apart}contacts"] += 1
+        cell[f"{apart}contact_seconds"] += seconds
+    for key, cell in cells.items():
+        yield {
+            **dict(zip(("metric_date", *_CELL), key, strict=True)),
+            **{name: cell[name] for name in _HANDLING},
+            "aht": _ratio(cell["leg_seconds"], cell["legs"]),
+            "aht_per_contact": _ratio(cell["contact_seconds"], cell["contacts"]),
+            "aht_messaging": _ratio(cell["messaging_leg_seconds"], cell["messaging_legs"]),
+            "aht_messaging_per_contact": _ratio(cell["messaging_contact_seconds"], cell["messaging_contacts"]),
+            **books.finality(key[0], 0),
+        }
+
+
+def _transfers(books: Books) -> Iterator[tuple[Transfer, Any]]:
+    """Transfers of handled inbound contacts between people."""
+    handled = _handled(books)
+    for transfer in books.rows["transfers"]:
+        if transfer.kind != "ivr" and transfer.contact_id in handled:
+            yield transfer, handled[transfer.contact_id]
+
+
+def _transfers_daily(books: Books) -> Rows:
+    kinds: dict[str, list[str]] = defaultdict(list)
+    for transfer, contact in _transfers(books):
+        kinds[contact.contact_id].append(transfer.kind)
+    cells: dict[tuple[Any, ...], list[list[str]]] = defaultdict(list)
+    for contact in _handled(books).values():
+        cells[_contact_cell(books, contact)].append(kinds[contact.contact_id])
+    for key, contacts in cells.items():
+        transferred, every = sum(map(bool, contacts)), [kind for passed in contacts for kind in passed]
+        yield {
+            **dict(zip(("metric_date", *_CELL), key, strict=True)),
+            "handled": len(contacts),
+            "transferred": transferred,
+            "transfers": len(every),
+            "warm_transfers": every.count("warm"),
+            "blind_transfers": every.count("blind"),
+            "transfer_rate": _ratio(transferred, len(contacts)),
+            "transfers_per_contact": _ratio(len(every), len(contacts)),
+            **books.finality(key[0], 0),
+        }
+
+
+class _Judged(NamedTuple):
+    contact: Any
+    agent: str | None
+    earned: float
+    possible: float
+    is_auto_failed: bool
+
+
+def _evaluations(books: Books) -> list[_Judged]:
+    """Evaluations of contacts and legs that are no spam; the first criterion says of which contact and agent."""
+    contacts = {contact.contact_id: contact for contact in books.rows["contacts"]}
+    sheets: dict[str, list[Evaluation]] = defaultdict(list)
+    for row in sorted(books.rows["qa_evaluations"], key=lambda row: row.criterion):
+        sheets[row.evaluation_id].append(row)
+    found = []
+    for sheet in sheets.values():
+        contact = contacts.get(sheet[0].contact_id)
+        is_leg = contact is not None and contact.root_contact_id not in (None, contact.contact_id)
+        if contact is None or (contact.is_spam and not is_leg):
+            continue
+        agent = next((row.agent_id for row in sheet if row.agent_id), None) or contact.agent_id
+        applied = [r for r in sheet if not r.is_not_applicable and r.points_earned is not None and r.points_possible is not None]
+        weights = [1 if row.weight is None else row.weight for row in applied]
+        found.append(
+            _Judged(
+                contact,
+                agent,
+                float(sum(weight * row.points_earned for weight, row in zip(weights, applied, strict=True))),
+                float(sum(weight * row.points_possible for weight, row in zip(weights, applied, strict=True))),
+                any(row.is_auto_fail and row.points_earned < row.points_possible for row in applied),
+            )
+        )
+    return found
+
+
+def _quality_daily(books: Books) -> Rows:
+    handled = _handled(books)
+    judged: dict[tuple[Any, ...], list[_Judged]] = defaultdict(list)
+    for evaluation in _evaluations(books):
+        judged[_contact_cell(books, evaluation.contact)].append(evaluation)
+    counts: dict[tuple[Any, ...], int] = defaultdict(int)
+    for contact in handled.values():
+        counts[_contact_cell(books, contact)] += 1
+    for key in judged.keys() | counts.keys():
+        sheets = judged[key]
+        earned, possible = sum(sheet.earned for sheet in sheets), sum(sheet.possible for sheet in sheets)
+        sampled = {sheet.contact.contact_id for sheet in sheets} & handled.keys()
+        failed = sum(sheet.is_auto_failed for sheet in sheets)
+        yield {
+            **dict(zip(("metric_date", *_CELL), key, strict=True)),
+            "handled": counts[key],
+            "evaluated_contacts": len(sampled),
+            "evaluations": len(sheets),
+            "auto_failed": failed,
+            "points_earned": earned,
+            "points_possible": possible,
+            "quality_score": _ratio(earned, possible),
+            "auto_fail_rate": _ratio(failed, len(sheets)),
+            "sample_rate": _ratio(len(sampled), counts[key]),
+            **books.finality(key[0], books.definitions.quality_window_days),
+        }
+
+
+# ---- agents ---------------------------------------------------------------------------------------------------------
+
+
+def _agent_performance_daily(books: Books) -> Rows:
+    """Each agent's own counts, and the team's average in a cell times the agent's volume in it."""
+    teams = {row.agent_id: row.team or UNKNOWN for row in books.rows["agents"]}
+    nobody = {row.agent_id for row in books.rows["agents"] if row.is_test}
+    cases = {case.case_id: case for case in case_facts(books)}
+    work: dict[tuple[Any, ...], dict[str, float]] = defaultdict(lambda: defaultdict(float))
+
+    def add(day: date, agent: str | None, channel: str, topic: str | None, **counts: float) -> None:
+        if agent is not None and agent not in nobody:
+            for name, count in counts.items():
+                work[day, agent, channel, topic or UNKNOWN][name] += count
+
+    for leg, contact, seconds in _legs(books):
+        counts = {"handled_legs": 1, "timed_legs": seconds is not None, "handle_seconds": seconds or 0}
+        add(books.day(leg.started_at), leg.agent_id, leg.channel, leg.topic or contact.topic, **counts)
+    for transfer, contact in _transfers(books):
+        add(books.day(transfer.occurred_at), transfer.from_agent_id, contact.channel, contact.topic, transfers=1)
+    for case in cases.values():
+        if case.resolved_at and case.raised_at:
+            counts = {"cases_resolved": 1, "one_touch_cases": case.is_one_touch}
+            add(books.day(case.resolved_at), case.agent_id, case.cell[0], case.cell[1], **counts)
+    for answer in books.rows["survey_responses"]:
+        case = cases.get(answer.case_id)
+        if answer.metric_kind == "csat" and answer.status == "completed" and case and case.resolved_at:
+            is_satisfied = answer.score - answer.scale_min >= 0.75 * (answer.scale_max - answer.scale_min)
+            counts = {"csat_answers": 1, "csat_satisfied": is_satisfied}
+            add(books.day(case.resolved_at), case.agent_id, case.cell[0], case.cell[1], **counts)
+    for sheet in _evaluations(books):
+        counts = {"evaluations": 1, "points_earned": sheet.earned, "points_possible": sheet.possible}
+        add(books.day(sheet.contact.started_at), sheet.agent, sheet.contact.channel, sheet.contact.topic, **counts)
+
+    of_team: dict[tuple[Any, ...], dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    for (day, agent, channel, topic), counts in work.items():
+        for name, count in counts.items():
+            of_team[day, teams.get(agent, UNKNOWN), channel, topic][name] += count
+    agents: dict[tuple[date, str], dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    for (day, agent, channel, topic), counts in work.items():
+        row, team = agents[day, agent], of_team[day, teams.get(agent, UNKNOWN), channel, topic]
+        for name in _WORK:
+            row[name] += counts[name]
+        for name, volume in _AGAINST_TEAM.items():
+            if team[volume]:
+                row[f"expected_{name}"] += counts[volume] * team[name] / team[volume]
+    for (day, agent), row in agents.items():
+        ratios = {
+            "aht": ("handle_seconds", "timed_legs"), "transfers_per_leg": ("transfers", "handled_legs"),
+            "one_touch_rate": ("one_touch_cases", "cases_resolved"), "csat": ("csat_satisfied", "csat_answers"),
+            "quality_score": ("points_earned", "points_possible"),
+            **{to_team: (name, f"expected_{name}") for to_team, name in _TO_TEAM.items()},
+        }  # fmt: skip
+        maturity = max(books.definitions.quality_window_days, books.definitions.reopen_window_days)
+        yield {
+            "metric_date": day,
+            "agent_id": agent,
+            "team": teams.get(agent, UNKNOWN),
+            **{name: row[name] for name in (*_WORK, *(f"expected_{name}" for name in _AGAINST_TEAM))},
+            **{name: _ratio(row[above], row[below]) for name, (above, below) in ratios.items()},
+            "is_small_sample": row["handled_legs"] < books.definitions.agent_min_n,
+            **books.finality(day, maturity),
+        }
+
+
+_WORK = (
+    "handled_legs", "timed_legs", "handle_seconds", "transfers", "cases_resolved", "one_touch_cases", "csat_answers",
+    "csat_satisfied", "evaluations", "points_earned", "points_possible",
+)  # fmt: skip
+_AGAINST_TEAM = {
+    "handle_seconds": "timed_legs", "transfers": "handled_legs", "one_touch_cases": "cases_resolved",
+    "csat_satisfied": "csat_answers", "points_earned": "points_possible",
+}  # fmt: skip
+_TO_TEAM = {
+    "aht_to_team": "handle_seconds", "transfers_to_team": "transfers", "one_touch_to_team": "one_touch_cases",
+    "csat_to_team": "csat_satisfied", "quality_to_team": "points_earned",
+}  # fmt: skip
+_HANDLING = tuple(f"{apart}{of}" for apart in ("", "messaging_") for of in ("legs", "leg_seconds", "contacts", "contact_seconds"))
+
+
 # ---- the subject ----------------------------------------------------------------------------------------------------
 
 
 def _zulu(value: Any, _: Any) -> Any:
     return None if value is None else f"{value:%Y-%m-%dT%H:%M:%S}Z"
+
+
+def _flag(value: Any, _: Any) -> Any:
+    return None if value is None else "true" if value else "false"
 
 
 def _plain(*names: str) -> tuple[Column, ...]:
@@ -451,7 +815,10 @@ def _plain(*names: str) -> tuple[Column, ...]:
 
 _CELL = ("channel", "topic", "queue")
 SUBJECT = Subject(
-    feeds={"business_calendars": Opening, "holidays": Holiday, "service_targets": ServiceTarget},
+    feeds={
+        "business_calendars": Opening, "holidays": Holiday, "service_targets": ServiceTarget, "agents": Agent,
+        "transfers": Transfer, "qa_evaluations": Evaluation,
+    },
     layouts={
         "business_calendars": Layout(
             "contact_center", "csv", "csv",
@@ -463,6 +830,26 @@ SUBJECT = Subject(
             (*_plain("calendar_id", "holiday_date", "name"), Column("updated_at", "updated_at", _zulu)),
             expected=None,
         ),
+        "agents": Layout(
+            "contact_center", "csv", "csv",
+            (Column("agent_id", "Login"), Column("name", "Name"), Column("team", "Team"), Column("is_test", "Test", _flag),
+             Column("updated_at", "LastModified", _zulu)),
+            delimiter=";", expected=None,
+        ),
+        "transfers": Layout(
+            "contact_center", "ndjson", "ndjson",
+            (*_plain("transfer_id", "contact_id", "kind", "from_queue", "to_queue", "from_agent_id", "to_agent_id"),
+             Column("occurred_at", "at", _zulu)),
+            expected=None,
+        ),
+        "qa_evaluations": Layout(
+            "contact_center", "csv", "csv",
+            (*_plain("evaluation_id", "criterion", "contact_id", "agent_id"), Column("evaluated_at", "evaluated_at", _zulu),
+             *_plain("weight", "points_earned", "points_possible"),
+             *(Column(name, name, _flag) for name in ("is_not_applicable", "is_auto_fail")),
+             Column("updated_at", "updated_at", _zulu)),
+            expected=None,
+        ),
         "service_targets": Layout(
             "contact_center", "ndjson", "ndjson",
             (*_plain("kind", "channel", "queue", "valid_from", "target_seconds", "clock"), Column("updated_at", "updated_at", _zulu)),
@@ -470,6 +857,7 @@ SUBJECT = Subject(
         ),
     },
     make=make,
+    append=frozenset({"transfers"}),
     marts={
         "resolution_daily": Truth(
             ("metric_date", *_CELL),
@@ -488,9 +876,37 @@ SUBJECT = Subject(
              "average_business_minutes"),
             _first_response_daily,
         ),
+        "queue_daily": Truth(
+            ("metric_date", *_CELL),
+            ("offered", "answered", "abandoned", "short_abandoned", "timed_answers", "wait_seconds", "offered_without_short",
+             "abandoned_without_short", "queue_abandonment_rate", "queue_abandonment_rate_without_short", "average_wait_seconds"),
+            _queue_daily,
+        ),
+        "handling_daily": Truth(
+            ("metric_date", *_CELL),
+            (*_HANDLING, "aht", "aht_per_contact", "aht_messaging", "aht_messaging_per_contact"),
+            _handling_daily,
+        ),
+        "transfers_daily": Truth(
+            ("metric_date", *_CELL),
+            ("handled", "transferred", "transfers", "warm_transfers", "blind_transfers", "transfer_rate", "transfers_per_contact"),
+            _transfers_daily,
+        ),
+        "quality_daily": Truth(
+            ("metric_date", *_CELL),
+            ("handled", "evaluated_contacts", "evaluations", "auto_failed", "points_earned", "points_possible", "quality_score",
+             "auto_fail_rate", "sample_rate"),
+            _quality_daily,
+        ),
+        "agent_performance_daily": Truth(
+            ("metric_date", "agent_id"),
+            ("team", *_WORK, *(f"expected_{name}" for name in _AGAINST_TEAM), "aht", "transfers_per_leg", "one_touch_rate", "csat",
+             "quality_score", *_TO_TEAM, "is_small_sample"),
+            _agent_performance_daily,
+        ),
         "service_level_daily": Truth(
             ("metric_date", "kind", *_CELL), ("due", "met", "service_level"), _service_level_daily
         ),
     },
-    key_width={"business_calendars": 3, "holidays": 2, "service_targets": 4},
+    key_width={"business_calendars": 3, "holidays": 2, "service_targets": 4, "qa_evaluations": 2},
 )  # fmt: skip

@@ -65,6 +65,10 @@ class Definitions:
     fcr_window_days: int = 7
     cart_timeout_hours: int = 24
     cart_recovery_days: int = 7
+    short_abandon_seconds: int = 5
+    messaging_channels: str = "chat,messaging,sms,whatsapp"
+    quality_window_days: int = 14
+    agent_min_n: int = 10
     late_allowance_days: int = 3
     margin_share: float = 1.0
     max_lifespan_years: float = 5.0
