@@ -22,10 +22,18 @@ from random import Random
 from typing import Any
 
 from data_quality.contract import load_contracts
-from tests import histories_commerce, histories_customer_base, histories_self_service, histories_surveys
+from tests import (
+    histories_commerce,
+    histories_contact_center,
+    histories_customer_base,
+    histories_self_service,
+    histories_surveys,
+)
 
 Values = dict[str, Any]
-SUBJECTS = (histories_commerce, histories_customer_base, histories_self_service, histories_surveys)
+SUBJECTS = (
+    histories_commerce, histories_contact_center, histories_customer_base, histories_self_service, histories_surveys,
+)  # fmt: skip
 """Modules that tell what happens in their feeds: THEMES, SPOILED and, by feed, MAKERS of a world's day."""
 SNAPSHOTS = ("persons", "subscriptions", "cases")
 ZONES = ("UTC", "Europe/Amsterdam", "America/New_York", "Asia/Kolkata", "Pacific/Auckland")

@@ -16,6 +16,9 @@ EXPLAINED_LATER = {
     "engagement_daily", "engaged_customers_daily",
     "active_customers_daily", "purchasers_daily", "referrals_daily",
     "retention_cohorts_by_segment", "survival",
+    "resolution_histogram_daily", "first_response_daily", "service_level_daily", "queue_daily",
+    "handling_daily", "transfers_daily",
+    "quality_daily", "agent_performance_daily",
 }  # fmt: skip
 
 
