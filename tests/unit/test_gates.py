@@ -76,7 +76,7 @@ def test_infinite_values_and_rows_of_tomorrow_are_impossible(con: duckdb.DuckDBP
     assert not _verdicts(con)[PLAUSIBLE]
     con.execute("update marts.sales_daily set average_order_value = 1")
     assert _verdicts(con)[PLAUSIBLE]
-    con.execute("insert into marts.sales_daily values (?, 1, 1, 0)", [LAST + timedelta(days=1)])
+    con.execute("insert into marts.sales_daily values (?, 1, 1, 0, 0)", [LAST + timedelta(days=1)])
     assert not _verdicts(con)[PLAUSIBLE]
 
 
