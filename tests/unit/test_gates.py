@@ -28,7 +28,9 @@ def con() -> Iterator[duckdb.DuckDBPyConnection]:
 def _volumes(
     con: duckdb.DuckDBPyConnection, mart: str, measure: str, ratio: str, values: dict[date, tuple[float, float]]
 ) -> None:
-    con.execute(f"create table marts.{mart} (metric_date date, {measure} bigint, {ratio} double, margin_rate double, resolution_minutes double)")
+    con.execute(
+        f"create table marts.{mart} (metric_date date, {measure} bigint, {ratio} double, margin_rate double, resolution_minutes double)"
+    )
     for day, (count, share) in values.items():
         con.execute(f"insert into marts.{mart} values (?, ?, ?, 0, 0)", [day, count, share])
 

@@ -118,7 +118,12 @@ def _make_sessions(maker: Maker, contacts: list[Contact]) -> None:
         pick = rng.random()
         if pick < 0.10:
             _make_session(
-                maker, rng, contact.started_at - timedelta(seconds=rng.randint(20, 400)), contact.person_id, contact.topic, contact
+                maker,
+                rng,
+                contact.started_at - timedelta(seconds=rng.randint(20, 400)),
+                contact.person_id,
+                contact.topic,
+                contact,
             )
         elif pick < 0.22:
             gap = rng.choice((3600, 2 * 86_400, 6 * 86_400, 7 * 86_400, 7 * 86_400 + 1, 9 * 86_400))
@@ -181,9 +186,7 @@ def _make_shipments(maker: Maker, orders: list[Order]) -> None:
             maker.post("shipments", row, maker.clock.index(shipped), 1 if rng.random() < 0.01 else 0)
             fate = rng.choices(("delivered", "lost", "on its way"), (95, 2, 3))[0]
             if fate != "on its way" and maker.clock.index(delivered) < maker.days:
-                last = row._replace(
-                    delivered_at=delivered if fate == "delivered" else None, status=fate, updated_at=delivered
-                )
+                last = row._replace(delivered_at=delivered if fate == "delivered" else None, status=fate, updated_at=delivered)
                 maker.post("shipments", last, maker.clock.index(delivered), 1 if rng.random() < 0.02 else 0)
 
 
@@ -208,7 +211,9 @@ def _make_segments(maker: Maker, contacts: list[Contact]) -> None:
             delivered = maker.post("sentiment_segments", row, day, 1 if rng.random() < 0.01 else 0)
             if rng.random() < 0.02 and delivered + 2 < maker.days:
                 heard_again = row._replace(
-                    sentiment="negative", score=-60, updated_at=maker.clock.plain(delivered + 1, rng.randrange(9 * 3600, 17 * 3600))
+                    sentiment="negative",
+                    score=-60,
+                    updated_at=maker.clock.plain(delivered + 1, rng.randrange(9 * 3600, 17 * 3600)),
                 )
                 maker.post("sentiment_segments", heard_again, delivered + 1)
 
@@ -622,7 +627,18 @@ SUBJECT = Subject(
         "self_service_daily": Truth(
             ("metric_date", "channel", "topic"),
             tuple(
-                ["sessions", "contained", "handed_off", "goal_reached", "known_person_sessions", "resolved_contained", "containment_rate", "resolved_containment_rate", "containment_is_final", "containment_final_on"]
+                [
+                    "sessions",
+                    "contained",
+                    "handed_off",
+                    "goal_reached",
+                    "known_person_sessions",
+                    "resolved_contained",
+                    "containment_rate",
+                    "resolved_containment_rate",
+                    "containment_is_final",
+                    "containment_final_on",
+                ]
             ),
             _self_service_daily,
         ),
@@ -634,21 +650,54 @@ SUBJECT = Subject(
         "service_to_sales_daily": Truth(
             ("metric_date", "channel", "topic"),
             tuple(
-                ["handled_contacts", "eligible_contacts", "resolved_contacts", "sold_soon", "sold", "soon_sales_rate", "service_to_sales_rate"]
+                [
+                    "handled_contacts",
+                    "eligible_contacts",
+                    "resolved_contacts",
+                    "sold_soon",
+                    "sold",
+                    "soon_sales_rate",
+                    "service_to_sales_rate",
+                ]
             ),
             _service_to_sales_daily,
         ),
         "contacts_per_order_daily": Truth(
             ("metric_date",),
             tuple(
-                ["contacts", "orders", "known_person_orders", "contacted_orders", "journeys", "journey_contacts", "contacts_per_order", "contacted_order_rate", "contacts_per_journey", "gross_is_final", "gross_final_on"]
+                [
+                    "contacts",
+                    "orders",
+                    "known_person_orders",
+                    "contacted_orders",
+                    "journeys",
+                    "journey_contacts",
+                    "contacts_per_order",
+                    "contacted_order_rate",
+                    "contacts_per_journey",
+                    "gross_is_final",
+                    "gross_final_on",
+                ]
             ),
             _contacts_per_order_daily,
         ),
         "emotion_daily": Truth(
             ("metric_date", "channel", "topic"),
             tuple(
-                ["contacts", "segments", "scored", "positive", "neutral", "negative", "net_positive", "tone_contacts", "tone_change_sum", "tone_change_sumsq", "net_emotion", "tone_change"]
+                [
+                    "contacts",
+                    "segments",
+                    "scored",
+                    "positive",
+                    "neutral",
+                    "negative",
+                    "net_positive",
+                    "tone_contacts",
+                    "tone_change_sum",
+                    "tone_change_sumsq",
+                    "net_emotion",
+                    "tone_change",
+                ]
             ),
             _emotion_daily,
         ),

@@ -108,7 +108,12 @@ LAYOUTS = {
         (
             Column("mention_id", "id"),
             Column("network", "source"),
-            Column("published_at", "posted_ms", _epoch_ms, "strftime(make_timestamp(cast(\"posted_ms\" as bigint) * 1000), '%Y-%m-%dT%H:%M:%SZ')"),
+            Column(
+                "published_at",
+                "posted_ms",
+                _epoch_ms,
+                "strftime(make_timestamp(cast(\"posted_ms\" as bigint) * 1000), '%Y-%m-%dT%H:%M:%SZ')",
+            ),
             Column("sentiment", "tone"),
             Column("is_repost", "repost", _boolean),
             Column("is_referral", "recommends", _boolean),
@@ -190,7 +195,18 @@ SUBJECT = Subject(
     marts={
         "social_daily": Truth(
             ("metric_date", "network", "kind"),
-            tuple(["mentions", "positive", "neutral", "negative", "unscored", "net_positive", "referral_mentions", "social_sentiment"]),
+            tuple(
+                [
+                    "mentions",
+                    "positive",
+                    "neutral",
+                    "negative",
+                    "unscored",
+                    "net_positive",
+                    "referral_mentions",
+                    "social_sentiment",
+                ]
+            ),
             _social_daily,
         ),
         "stock_daily": Truth(
