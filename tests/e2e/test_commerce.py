@@ -11,8 +11,16 @@ from orchestration.lib.simulator.commerce import sell_abroad
 from tests.company import release_of, rows_that_differ, run, write_company
 from tests.frames import differences, read_mart
 
-FEEDS = ("persons", "orders", "order_lines", "refunds", "cart_events", "web_sessions", "page_events", "fx_rates")
-MARTS = ("engagement_daily", "engaged_customers_daily", "sales_daily", "clv_daily", "clv_customer", "cart_abandonment_daily")
+FEEDS = ("persons", "orders", "order_lines", "refunds", "cart_events", "web_sessions", "page_events", "fx_rates", "initiatives")
+MARTS = (
+    "engagement_daily",
+    "engaged_customers_daily",
+    "sales_daily",
+    "clv_daily",
+    "clv_customer",
+    "cart_abandonment_daily",
+    "sales_since_initiative",
+)
 DAYS, NIGHTS = 75, 3
 
 

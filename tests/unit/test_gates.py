@@ -28,9 +28,8 @@ def con() -> Iterator[duckdb.DuckDBPyConnection]:
 def _volumes(
     con: duckdb.DuckDBPyConnection, mart: str, measure: str, ratio: str, values: dict[date, tuple[float, float]]
 ) -> None:
-    con.execute(
-        f"create table marts.{mart} (metric_date date, {measure} bigint, {ratio} double, margin_rate double, resolution_minutes double)"
-    )
+    columns = f"metric_date date, {measure} bigint, {ratio} double, margin_rate double, resolution_minutes double"
+    con.execute(f"create table marts.{mart} ({columns})")
     for day, (count, share) in values.items():
         con.execute(f"insert into marts.{mart} values (?, ?, ?, 0, 0)", [day, count, share])
 

@@ -14,7 +14,7 @@ from orchestration.lib.simulator import exports
 from orchestration.lib.simulator.company import CURRENCY, Company, Maker, Order, OrderLine, Refund
 from orchestration.lib.simulator.exports import Column, Layout
 from orchestration.lib.simulator.subject import Subject, Truth
-from orchestration.lib.simulator.truth import ONE_DAY, UNKNOWN, YEAR, Books, Rows, _order_days, _ratio
+from orchestration.lib.simulator.truth import ONE_DAY, UNKNOWN, YEAR, Books, Rows, _order_days, _ratio, _sales_daily
 
 
 class WebSession(NamedTuple):
@@ -60,13 +60,39 @@ class FxRate(NamedTuple):
     updated_at: datetime
 
 
+class Initiative(NamedTuple):
+    """Something the company did for its customers, one version."""
+
+    initiative_id: str
+    name: str
+    start_date: date
+    end_date: date | None
+    updated_at: datetime
+
+
 # ---- what happened --------------------------------------------------------------------------------------------------
 
 
 def make(maker: Maker) -> None:
-    """Exchange rates and visits."""
+    """Initiatives, exchange rates and visits."""
+    _make_initiatives(maker)
     _make_rates(maker)
     _make_visits(maker)
+
+
+def _make_initiatives(maker: Maker) -> None:
+    """One every three weeks, told a few days late or early; some end, and some began on another day than was said first."""
+    rng = maker.stream("initiatives")
+    names = ("New checkout", "Free returns", "Chat on every page", "Loyalty card", "Faster delivery", "Welcome mails")
+    for n, day in enumerate(range(3, maker.days, 21)):
+        start = maker.clock.start + timedelta(days=day)
+        told = max(day + rng.choice((-2, 0, 0, 4)), 0)
+        row = Initiative(f"I{n + 1:03d}", names[n % len(names)], start, None, maker.clock.local(told, 9 * 3600))
+        maker.post("initiatives", row, told)
+        change = told + rng.choice((6, 10, 30))
+        if change < maker.days:
+            other = rng.choice(({"end_date": start + timedelta(days=15)}, {"start_date": start + timedelta(days=2)}, {}))
+            maker.post("initiatives", row._replace(**other, updated_at=maker.clock.local(change, 9 * 3600)), change)
 
 
 def _make_rates(maker: Maker) -> None:
@@ -194,6 +220,11 @@ def _make_session(maker: Maker, rng: Any, session_id: str, started: datetime, pe
 # ---- how it is exported ---------------------------------------------------------------------------------------------
 
 
+def _dutch_day(value: date | None, _: Any) -> exports.Cell:
+    """A day as the planning sheet writes it: the source has one format for days and times."""
+    return None if value is None else value.strftime("%d/%m/%Y 00:00:00")
+
+
 LAYOUTS = {
     "web_sessions": Layout(
         "ecommerce",
@@ -233,6 +264,22 @@ LAYOUTS = {
         ),
         delimiter="\t",
         missing=("", "NULL"),
+    ),
+    "initiatives": Layout(
+        "crm",
+        "csv",
+        "csv",
+        (
+            Column("initiative_id", "id"),
+            Column("name", "title"),
+            Column("start_date", "starts", _dutch_day),
+            Column("end_date", "ends", _dutch_day),
+            Column("updated_at", "changed", exports._vendor_time),
+        ),
+        delimiter=";",
+        newline="\r\n",
+        datetime_format=exports.VENDOR_TIME,
+        expected=None,
     ),
     "fx_rates": Layout(
         "context",
@@ -368,12 +415,66 @@ def _engaged_customers_daily(books: Books) -> Rows:
                 }
 
 
+def _sales_since_initiative(books: Books) -> Rows:
+    """A row for every day from the start to the end, the last complete day, or the last of `initiative_days`."""
+    net: dict[date, float] = defaultdict(float)
+    orders: dict[date, int] = defaultdict(int)
+    for row in _sales_daily(books):
+        if row["metric_date"] <= books.through:
+            net[row["metric_date"]] += row["net_amount_reporting"]
+            orders[row["metric_date"]] += row["orders"]
+    first = min(net, default=None)
+
+    def total(values: dict[date, Any], start: date, count: int) -> Any:
+        if first is None or start < first:
+            return None
+        return sum(values.get(start + n * ONE_DAY, 0) for n in range(count))
+
+    for initiative in books.rows["initiatives"]:
+        start = initiative.start_date
+        for n in range(books.definitions.initiative_days):
+            day = start + n * ONE_DAY
+            if day > books.through or (initiative.end_date and day > initiative.end_date):
+                break
+            sides = {"before": start - (n + 1) * ONE_DAY, "last_year": start - 364 * ONE_DAY}
+            found = {
+                "net_amount_since": sum(net.get(start + k * ONE_DAY, 0) for k in range(n + 1)),
+                "orders_since": sum(orders.get(start + k * ONE_DAY, 0) for k in range(n + 1)),
+                **{f"net_amount_{side}": total(net, since, n + 1) for side, since in sides.items()},
+                **{f"orders_{side}": total(orders, since, n + 1) for side, since in sides.items()},
+            }
+
+            def index(name: str, side: str, found: dict[str, Any] = found) -> float | None:
+                base = found[f"{name}_{side}"]
+                # cents that cancel out are nothing, whatever floats make of them
+                return _ratio(found[f"{name}_since"], round(base, 6)) if base is not None else None
+
+            yield {
+                "metric_date": day,
+                "initiative_id": initiative.initiative_id,
+                "initiative": initiative.name,
+                "start_date": start,
+                "days_since": n,
+                **found,
+                "sales_index": index("net_amount", "before"),
+                "sales_index_last_year": index("net_amount", "last_year"),
+                "orders_index": index("orders", "before"),
+                **books.finality(day, 0),
+            }
+
+
 SUBJECT = Subject(
-    feeds={"web_sessions": WebSession, "page_events": PageEvent, "fx_rates": FxRate},
+    feeds={"web_sessions": WebSession, "page_events": PageEvent, "fx_rates": FxRate, "initiatives": Initiative},
     key_width={"fx_rates": 3},
     layouts=LAYOUTS,
     make=make,
     marts={
+        "sales_since_initiative": Truth(
+            ("metric_date", "initiative_id"),
+            ("initiative", "start_date", "days_since", "net_amount_since", "net_amount_before", "net_amount_last_year",
+             "orders_since", "orders_before", "orders_last_year", "sales_index", "sales_index_last_year", "orders_index"),
+            _sales_since_initiative,
+        ),
         "engagement_daily": Truth(
             ("metric_date", "device", "channel"),
             ("sessions", "engaged_sessions", "known_sessions", "engaged_seconds", "page_views", "clicks", "touches",
@@ -388,6 +489,7 @@ SUBJECT = Subject(
         ),
     },
     spoils={
+        "initiatives": [("start_date", "in spring", "start_date is not a date")],
         "web_sessions": [("engaged_seconds", "long", "engaged_seconds is not a number")],
         "fx_rates": [("rate", "0,92.1", "rate is not a number")],
         "page_events": [("event", "hover", "event is unknown"), ("session_id", None, "session_id is missing")],

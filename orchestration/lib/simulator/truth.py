@@ -83,6 +83,7 @@ class Definitions:
     engaged_session_pages: int = 2
     engagement_settling_days: int = 3
     fx_max_age_days: int = 7
+    initiative_days: int = 90
     nps_trailing_days: int = 90
     response_window_days: int = 30
     survey_pressure_days: int = 30
