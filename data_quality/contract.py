@@ -32,6 +32,8 @@ class Property(BaseModel):
     required: bool = False
     primaryKey: bool = False
     classification: Literal["public", "personal"] = "public"
+    physicalType: Literal["DECIMAL(18, 10)"] | None = None
+    """Where a number needs more than four decimals."""
 
 
 class RowRule(BaseModel):

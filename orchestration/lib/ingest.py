@@ -24,7 +24,6 @@ import duckdb
 from data_quality.contract import Contract, load_contracts
 from data_quality.rules import (
     LINEAGE_COLUMNS,
-    RAW_TYPES,
     Dialect,
     cast,
     exclusion_expression,
@@ -32,6 +31,7 @@ from data_quality.rules import (
     key_expression,
     literal,
     raw_table_ddl,
+    raw_type,
     reasons_expression,
     version_expression,
 )
@@ -495,7 +495,7 @@ def _pending(con: duckdb.DuckDBPyConnection, settings: Settings, feed: str) -> l
 
 
 def _make_incoming(con: duckdb.DuckDBPyConnection, contract: Contract) -> None:
-    columns = [f"{ident(column.name)} {RAW_TYPES[column.logicalType]}" for column in contract.properties]
+    columns = [f"{ident(column.name)} {raw_type(column)}" for column in contract.properties]
     columns += [f"{ident(name)} {kind}" for name, kind in LINEAGE_COLUMNS.items()]
     columns += ["_reasons varchar[]", "_raw_text varchar"]
     con.execute(f"create or replace temp table incoming ({', '.join(columns)})")
