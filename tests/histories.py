@@ -22,7 +22,7 @@ from random import Random
 from typing import Any
 
 from data_quality.contract import load_contracts
-from tests import histories_commerce, histories_customer_base
+from tests import histories_commerce, histories_customer_base, histories_persons
 
 Values = dict[str, Any]
 SNAPSHOTS = ("persons", "subscriptions", "cases")
@@ -47,6 +47,7 @@ THEMES: tuple[tuple[str, ...], ...] = (
     CORE,
     *histories_commerce.THEMES,
     *histories_customer_base.THEMES,
+    *histories_persons.THEMES,
 )
 EVENTS = ("opened", "replied", "assigned", "resolved", "resolved", "reopened", "reopened", "closed")
 # Wrong values per feed that its contract must send to quarantine.
@@ -62,6 +63,7 @@ SPOILED = {
     "persons": (("person_id", ""), ("is_test", "perhaps")),
     **histories_commerce.SPOILED,
     **histories_customer_base.SPOILED,
+    **histories_persons.SPOILED,
 }
 
 
@@ -254,6 +256,7 @@ class _World:
             "subscriptions": self._term,
             "persons": self._persons,
             **histories_customer_base.makers(self),
+            "accounts": lambda _: self.tell("accounts", histories_persons.account(self.rng)),
         }
         makers |= {feed: partial(maker, self) for feed, maker in histories_commerce.MAKERS.items()}
         told: list[tuple[str, Values]] = []
@@ -346,7 +349,7 @@ class _World:
         told: list[tuple[str, Values]] = []
         at = self.instant(day)
         for event in rng.choice((("add",), ("add",), ("add", "checkout"), ("add", "remove"), ("add", "empty"), ("empty", "add"))):
-            values = {"event_id": self.fresh("E"), "cart_id": cart_id, "event": event, "occurred_at": at,
+            values = {"event_id": self.fresh("E"), "cart_id": cart_id, "event": event, "occurred_at": at, "person_id": self.person(),
                       "quantity": rng.choice((None, 1, 2)), "device": rng.choice((None, "mobile", "desktop"))}  # fmt: skip
             told += self.tell("cart_events", values)
             at += timedelta(minutes=rng.choice((0, 1, 90)))
@@ -430,13 +433,7 @@ class _World:
         )  # fmt: skip
 
     def _persons(self, day: date) -> list[tuple[str, Values]]:
-        rng, known = self.rng, self.some("persons")
-        if known and rng.random() < 0.4:
-            return self.tell("persons", {**known, "merged_into_id": rng.choice((None, rng.choice(self.persons)))})
-        into = rng.choice((None, rng.choice(self.persons)))
-        return self.tell(
-            "persons", {"person_id": rng.choice(self.persons), "merged_into_id": into, "is_deleted": bool(into) or None}
-        )
+        return self.tell("persons", histories_persons.person(self.rng, self.persons, self.some("persons")))
 
 
 # ---- its deliveries -------------------------------------------------------------------------------------------------
@@ -453,6 +450,8 @@ def make_history(rng: Random, nights: tuple[int, int] = (4, 7)) -> History:
             "min_history_days": rng.choice((0, 30)), "late_allowance_days": rng.choice((0, 3)),
             "margin_share": rng.choice((1.0, 0.4)),
         }  # fmt: skip
+    if "persons" in feeds and rng.random() < 0.5:
+        business |= histories_persons.business(rng)
     world = _World(rng, feeds, [f"P{n + 1}" for n in range(rng.randint(2, 6))])
     days = _days(rng)
     puts = _deliveries(rng, world, snapshots, days)

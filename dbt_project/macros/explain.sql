@@ -50,7 +50,7 @@ select
   coalesce(o.sales_channel, h.sales_channel, 'unknown') as sales_channel,
   coalesce(o.currency, h.currency, 'unknown') as currency,
   'order header' || coalesce(case when h.person_id <> o.person_id then ', delivered for ' || h.person_id end, '') as note,
-  case when h._exclusion is not null then h._exclusion when not o.is_sale then 'no line of it that sells has arrived' end as left_out,
+  case when h._exclusion is not null then h._exclusion when x.order_id is not null then x.reason when not o.is_sale then 'no line of it that sells has arrived' end as left_out,
   false as is_return,
   case when o.is_sale then 1 end as orders,
   cast(null as decimal(18, 4)) as units,
@@ -61,6 +61,7 @@ select
   case when o.is_sale then coalesce(h.shipping_amount, 0) end as shipping_amount
 from {{ ref('stg_orders') }} h
 left join {{ ref('int_orders') }} o on h.order_id = o.order_id
+left join {{ ref('int_excluded_orders') }} x on h.order_id = x.order_id
 
 union all
 
@@ -84,10 +85,10 @@ select
 from (
   select
     l._key, l.order_id, o.person_id, l.person_id as line_person_id, l.is_return, l.is_gift_card, l.is_first, l.quantity, l.amount, l.discount_amount,
-    l._exclusion, h._exclusion as order_exclusion,
-    l._exclusion is null and h._exclusion is null as counts,
+    l._exclusion, coalesce(h._exclusion, x.reason) as order_exclusion,
+    l._exclusion is null and h._exclusion is null and x.order_id is null as counts,
     h.order_id is not null as has_header,
-    coalesce(case when l.is_return then l.line_day end, o.order_day, h.order_day) as day,
+    coalesce(case when l.is_return then l.line_day end, o.order_day, h.order_day, x.order_day) as day,
     -- of a line that nothing dates, the header may say otherwise one day
     case when coalesce(o.order_day, h.order_day, l.line_day) is null then l.country
       else coalesce(o.country, h.country, l.country, 'unknown') end as country,
@@ -104,6 +105,7 @@ from (
   ) l
   left join {{ ref('stg_orders') }} h on l.order_id = h.order_id
   left join {{ ref('int_orders') }} o on l.order_id = o.order_id
+  left join {{ ref('int_excluded_orders') }} x on l.order_id = x.order_id
 )
 
 union all
@@ -114,14 +116,15 @@ select
   coalesce(o.sales_channel, h.sales_channel, 'unknown'),
   coalesce(o.currency, h.currency, {{ setting('reporting_currency') }}),
   'refund',
-  coalesce(f._exclusion, 'its order is left out: ' || h._exclusion),
+  coalesce(f._exclusion, 'its order is left out: ' || coalesce(h._exclusion, x.reason)),
   false, null, null, null, null,
-  case when f._exclusion is null and h._exclusion is null then f.amount end,
+  case when f._exclusion is null and h._exclusion is null and x.order_id is null then f.amount end,
   null,
   null
 from {{ ref('stg_refunds') }} f
 left join {{ ref('stg_orders') }} h on f.order_id = h.order_id
 left join {{ ref('int_orders') }} o on f.order_id = o.order_id
+left join {{ ref('int_excluded_orders') }} x on f.order_id = x.order_id
 {%- endmacro %}
 
 {# Of order_rows: whether a row is a sign of life on its day. #}
@@ -237,9 +240,12 @@ where (left_out is not null and orders is null) or (person_id is null and {{ cou
 union all
 
 select
-  started_day, 'contractual', null, plan, person_id, null,
-  coalesce(_exclusion, case when ended_day <= started_day then 'ends on the day it starts, or before' else 'of no known person' end),
-  'subscriptions', _key, null, null, null, null
-from {{ ref('stg_subscriptions') }}
-where _exclusion is not null or ended_day <= started_day or person_id is null
+  k.started_day, 'contractual', null, k.plan, k.person_id, null,
+  coalesce(
+    k._exclusion, x.reason, case when k.ended_day <= k.started_day then 'ends on the day it starts, or before' else 'of no known person' end
+  ),
+  'subscriptions', k._key, null, null, null, null
+from {{ ref('stg_subscriptions') }} k
+left join {{ ref('int_excluded_persons') }} x on k.person_id = x.person_id
+where k._exclusion is not null or x.person_id is not null or k.ended_day <= k.started_day or k.person_id is null
 {%- endmacro %}

@@ -1,8 +1,8 @@
--- grain: one row per cart: its last event, whether it still holds an item, and the first order that came of it
+-- grain: one row per cart, except those of test persons: its last event, whether it still holds an item, and the first order that came of it
 {{ config(
     unique_key='cart_id',
     meta={
-      'changed_by': [['stg_cart_events', 'cart'], ['int_orders', 'cart']],
+      'changed_by': [['stg_cart_events', 'cart'], ['int_orders', 'cart'], ['int_excluded_carts', 'cart']],
       'logs': [{'entity': 'cart', 'key': 'cart_id', 'day': 'last_event_day'}]
     }
 ) }}
@@ -13,6 +13,7 @@ with events as (
     max(case when event = 'empty' then occurred_at end) over (partition by cart_id) as emptied_at
   from {{ ref('stg_cart_events') }}
   where _exclusion is null and {{ changed_filter('cart_id') }}
+    and cart_id not in (select cart_id from {{ ref('int_excluded_carts') }} where {{ changed_filter('cart_id') }})
 ),
 
 carts as (

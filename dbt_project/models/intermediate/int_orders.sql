@@ -1,10 +1,11 @@
--- grain: one row per order that counts: test orders and orders cancelled before payment are out, with all their lines
+-- grain: one row per order that counts: test orders, those of test persons and those cancelled before payment are out, with all their lines
 {{ config(
     unique_key='order_id',
     meta={
       'changed_by': [
         ['stg_orders', 'order'],
         ['stg_order_lines', 'order'],
+        ['int_excluded_orders', 'order'],
         ['int_person_merges', 'person', {'table': 'stg_orders', 'on': 'person_id', 'key': 'order_id'}],
         ['int_person_merges', 'person', {'table': 'stg_order_lines', 'on': 'person_id', 'key': 'order_id'}],
       ],
@@ -66,3 +67,6 @@ from headers h
 full join sums s on h.order_id = s.order_id
 left join {{ ref('int_person_merges') }} m on case when h.order_id is null then s.person_id else h.person_id end = m.person_id
 where h._exclusion is null
+  and coalesce(h.order_id, s.order_id) not in (
+    select order_id from {{ ref('int_excluded_orders') }} where {{ changed_filter('order_id') }}
+  )

@@ -2,7 +2,7 @@
 {{ config(
     unique_key='order_id',
     meta={
-      'changed_by': [['stg_refunds', 'order'], ['stg_order_lines', 'order'], ['stg_orders', 'order'], ['int_orders', 'order']],
+      'changed_by': [['stg_refunds', 'order'], ['stg_order_lines', 'order'], ['stg_orders', 'order'], ['int_orders', 'order'], ['int_excluded_orders', 'order']],
       'logs': [
         {'entity': 'order', 'key': 'order_id', 'day': 'refund_day'},
         {'entity': 'person', 'key': 'person_id', 'day': 'refund_day'},
@@ -55,4 +55,6 @@ from money_back m
 left join orders o on m.order_id = o.order_id
 where m.order_id not in (
   select order_id from {{ ref('stg_orders') }} where _exclusion is not null and {{ changed_filter('order_id') }}
+  union all
+  select order_id from {{ ref('int_excluded_orders') }} where {{ changed_filter('order_id') }}
 )

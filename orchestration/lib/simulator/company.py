@@ -31,8 +31,12 @@ class Person(NamedTuple):
     created_at: datetime
     is_test: bool
     updated_at: datetime
-    # Nobody is merged away in the demo company.
+    source: str | None = None
+    external_id: str | None = None
+    account_id: str | None = None
     merged_into_id: str | None = None
+    merged_at: datetime | None = None
+    is_deleted: bool = False
 
 
 class Subscription(NamedTuple):
