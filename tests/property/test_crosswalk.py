@@ -47,29 +47,30 @@ Row = dict[str, Any]
 
 
 class World:
-    """Six persons and two accounts of their own."""
+    """Eight persons and two accounts of their own. In some worlds a record says much, in others one thing or nothing."""
 
     def __init__(self, number: int, rng: Random) -> None:
-        self.rng, self.number = rng, number
+        self.rng, self.number, self.silence = rng, number, rng.choice((0.2, 0.6, 0.85))
         self.persons: dict[str, Row] = {}
         self.accounts: dict[str, Row] = {}
 
     def any_person(self) -> str:
-        return f"w{self.number:03d}P{self.rng.randint(1, 6)}"
+        return f"w{self.number:03d}P{self.rng.randint(1, 8)}"
 
     def values(self) -> Row:
         """What a person's record may say, each in several ways of typing it."""
         rng, n, k = self.rng, self.number, self.rng.randint(0, 2)
-        return {
+        said = {
             "source": rng.choice((None, "shop", "contact_center")),
-            "external_id": rng.choice((None, None, f"w{n}E1", self.any_person())),
-            "email": rng.choice((None, f"anna{k}@w{n}.nl", f"Anna{k}@W{n}.NL", f"anna{k}+shop@w{n}.nl", f"info@w{n}.nl", "anna")),
-            "phone": rng.choice((None, f"061{n:04d}{k}00", f"+31 6 1{n:04d}{k}00", f"0031-61{n:04d}{k}00", "020 123 4567", "12")),
+            "external_id": rng.choice((f"w{n}E1", self.any_person())),
+            "email": rng.choice((f"anna{k}@w{n}.nl", f"Anna{k}@W{n}.NL", f"anna{k}+shop@w{n}.nl", f"info@w{n}.nl", "anna")),
+            "phone": rng.choice((f"061{n:04d}{k}00", f"+31 6 1{n:04d}{k}00", f"0031-61{n:04d}{k}00", "020 123 4567", "12")),
             "country": rng.choice(("NL", "NL", "NL", None)),
             "account_id": rng.choice((None, None, f"w{n}A1", f"w{n}A2")),
             "is_test": rng.choice((None, None, False, False, True)),
             "merged_into_id": rng.choice((None, None, None, self.any_person())),
         }
+        return {name: None if name != "country" and rng.random() < self.silence else value for name, value in said.items()}
 
     def change(self) -> tuple[str, Row]:
         """A record that comes, or says something else than before."""

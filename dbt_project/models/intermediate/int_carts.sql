@@ -23,6 +23,7 @@ carts as (
     arg_max(device, (occurred_at, event_id)) filter (where device is not null) as device,
     sum(case event when 'add' then coalesce(quantity, 1) when 'remove' then -coalesce(quantity, 1) else 0 end)
       filter (where emptied_at is null or occurred_at > emptied_at) as items,
+    bool_or(person_id is not null) as has_person,
     bool_or(event = 'checkout') as had_checkout
   from events
   group by cart_id
@@ -42,6 +43,7 @@ select
   coalesce(c.device, 'unknown') as device,
   coalesce(c.items, 0) > 0 as has_item,
   c.had_checkout,
+  c.has_person,
   o.ordered_at
 from carts c
 left join orders o on c.cart_id = o.cart_id

@@ -71,6 +71,10 @@ class Crosswalk:
         found = self._find(root)
         return root if found in self.too_large else self._survivor[found]
 
+    def is_too_large(self, person: str) -> bool:
+        """Whether the chain of links that the person is in is too long to believe."""
+        return self._find(self.root(person)) in self.too_large
+
     def excluded(self, person: str | None) -> str | None:
         """Why no metric is interested in the person: tests, and whoever the source merged into one."""
         if person is None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
+from data_quality.normalise import email_key, phone_key
 from orchestration.lib.simulator.company import Maker
 from orchestration.lib.simulator.exports import Column, Layout, _flag, _plain, _zulu
 from orchestration.lib.simulator.subject import Subject, Truth
@@ -56,4 +57,96 @@ def _make(maker: Maker) -> None:
             maker.post("accounts", row._replace(is_test=True, updated_at=told), 30)
 
 
-SUBJECT = Subject({"accounts": Account}, LAYOUTS, _make, {})
+def _records(books: Books) -> Iterator[tuple[str, date | None, bool, str | None]]:
+    """Feed, day, whether a person is named, why it is left out: of every record that its feed counts."""
+    for sale in books.sales:
+        yield "orders", sale.day, sale.order.person_id is not None, None
+    for reason, day in books.excluded_orders.values():
+        yield "orders", day, True, reason
+    carts: dict[str, list[Any]] = defaultdict(list)
+    for event in books.rows["cart_events"]:
+        carts[event.cart_id].append(event)
+    for events in carts.values():
+        reasons = [reason for event in events if (reason := books.excluded(event.person_id))]
+        day = max(books.day(event.occurred_at) for event in events)
+        yield "carts", day, any(event.person_id for event in events), min(reasons, default=None)
+    for contact in books.rows["contacts"]:
+        is_leg = contact.root_contact_id is not None and contact.root_contact_id != contact.contact_id
+        if contact.direction == "inbound" and not contact.is_spam and not is_leg:
+            yield "contacts", books.day(contact.started_at), contact.person_id is not None, books.excluded(contact.person_id)
+    for answer in books.rows["survey_responses"]:
+        if answer.status not in ("preview", "test", "partial", "dismissed"):
+            yield "survey_responses", books.day(answer.answered_at), answer.person_id is not None, books.excluded(answer.person_id)
+    for term in books.rows["subscriptions"]:
+        yield "subscriptions", books.day(term.started_at), term.person_id is not None, books.excluded(term.person_id)
+
+
+def _person_coverage_daily(books: Books) -> Rows:
+    """A row wherever a feed has a record that it counts."""
+    parts: dict[tuple[date, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for feed, day, is_known, reason in _records(books):
+        if day is not None:
+            row = parts[day, feed]
+            row["records"] += 1
+            row[reason or "counted"] += 1
+            row["known"] += reason is None and is_known
+    for (day, feed), row in parts.items():
+        yield {
+            "metric_date": day,
+            "feed": feed,
+            "records": row["records"],
+            "of_test_persons": row["test_person"],
+            "of_test_accounts": row["test_account"],
+            "counted": row["counted"],
+            "known": row["known"],
+            "coverage": _ratio(row["known"], row["counted"]),
+            **books.finality(day, 0),
+        }
+
+
+def _person_links(books: Books) -> Rows:
+    """What each person's record says, by what came of it; that somebody has an id of their own says nothing."""
+    walk = books.crosswalk
+    found: dict[tuple[str, str], tuple[set[str], set[str]]] = defaultdict(lambda: (set(), set()))
+    for person in walk.persons:
+        if walk.root(person) != person:
+            found["source", "linked"][0].add(person)
+    for (rule, said), held in walk.keys.items():
+        several = len({walk.root(person) for person in held}) > 1
+        if rule == "external_id" and not several:
+            continue
+        for person in held:
+            status = "own"
+            if (rule, said) in walk.roles:
+                status = "role_mailbox"
+            elif several and (rule, said) in walk.shared:
+                status = "shared"
+            elif several:
+                status = "large_component" if walk.is_too_large(person) else "linked"
+            found[rule, status][0].add(person)
+            found[rule, status][1].add(said)
+    for person in walk.persons.values():
+        for rule, said, key in (
+            ("email", person.email, email_key(person.email)),
+            ("phone", person.phone, phone_key(person.phone, person.country)),
+        ):
+            if said is not None and key is None:
+                found[rule, "unusable"][0].add(person.person_id)
+                found[rule, "unusable"][1].add(said)
+    for (rule, status), (people, keys) in found.items():
+        yield {"as_of_date": books.through, "rule": rule, "status": status, "persons": len(people), "keys": len(keys)}
+
+
+SUBJECT = Subject(
+    {"accounts": Account},
+    LAYOUTS,
+    _make,
+    {
+        "person_coverage_daily": Truth(
+            ("metric_date", "feed"),
+            ("records", "of_test_persons", "of_test_accounts", "counted", "known", "coverage"),
+            _person_coverage_daily,
+        ),
+        "person_links": Truth(("rule", "status"), ("as_of_date", "persons", "keys"), _person_links, has_finality=False),
+    },
+)
