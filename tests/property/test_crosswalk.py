@@ -110,9 +110,8 @@ def _night(home: Path, day: date) -> None:
 
 def _tables(file: Path) -> dict[str, set[tuple[Any, ...]]]:
     with duckdb.connect(str(file), read_only=True) as con:
-        return {
-            model: set(con.execute(f"from intermediate.{model}").fetchall()) for model in sorted(MODELS) if model.startswith("int_")
-        }
+        models = [model for model in sorted(MODELS) if model.startswith("int_")]
+        return {model: set(con.execute(f"from intermediate.{model}").fetchall()) for model in models}
 
 
 def _rebuilt(home: Path) -> dict[str, set[tuple[Any, ...]]]:

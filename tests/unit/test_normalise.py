@@ -1,4 +1,4 @@
-"""Keys of e-mail addresses and telephone numbers: the examples of their libraries' own documentation and tests, and how people type."""
+"""Keys of e-mail addresses and telephone numbers: the examples of their libraries' own tests, and how people type."""
 
 from __future__ import annotations
 

@@ -513,7 +513,8 @@ class Maker:
                 typed += [f"0{number[0]}-{number[1:5]} {number[5:]}"] if person.country == "NL" else []
                 desk = Person(
                     f"TEL-{key[1:]}", person.email.upper() if draws[1] < 0.3 else None, rng.choice(typed), person.name,
-                    person.country, person.created_at, False, person.created_at, source="contact_center", account_id=person.account_id,
+                    person.country, person.created_at, False, person.created_at, source="contact_center",
+                    account_id=person.account_id,
                 )  # fmt: skip
                 self.desk_ids[key] = self.post_identity(rng, desk, key)
             if draws[2] < 0.3:

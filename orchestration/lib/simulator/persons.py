@@ -76,7 +76,8 @@ def _records(books: Books) -> Iterator[tuple[str, date | None, bool, str | None]
             yield "contacts", books.day(contact.started_at), contact.person_id is not None, books.excluded(contact.person_id)
     for answer in books.rows["survey_responses"]:
         if answer.status not in ("preview", "test", "partial", "dismissed"):
-            yield "survey_responses", books.day(answer.answered_at), answer.person_id is not None, books.excluded(answer.person_id)
+            person = answer.person_id
+            yield "survey_responses", books.day(answer.answered_at), person is not None, books.excluded(person)
     for term in books.rows["subscriptions"]:
         yield "subscriptions", books.day(term.started_at), term.person_id is not None, books.excluded(term.person_id)
 

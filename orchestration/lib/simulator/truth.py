@@ -176,7 +176,7 @@ class Books:
         return self.crosswalk.excluded(person)
 
     def _sales(self) -> list[_Sale]:
-        """Orders that count: those with a header that is no test and not cancelled, and those of lines only; none of test persons.
+        """Orders that count: those with a header that is no test and not cancelled, and those of lines only; no test's.
 
         Without a header the lines say when (the earliest), and the first line that knows who, where and in what currency;
         a header that does not know where leaves that to them, too.
