@@ -34,6 +34,8 @@ class Property(BaseModel):
     classification: Literal["public", "personal"] = "public"
     physicalType: Literal["DECIMAL(18, 10)"] | None = None
     """Where a number needs more than four decimals."""
+    normalize: Literal["email", "phone"] | None = None
+    """Adds the raw column `<name>_key`: what the text means, however it was typed (`normalise.py`)."""
 
 
 class RowRule(BaseModel):
@@ -112,12 +114,20 @@ class Contract(BaseModel):
         types = {column.name: column.logicalType for column in self.properties}
         if self.versionColumn and types[self.versionColumn] != "timestamp":
             raise ValueError(f"versionColumn '{self.versionColumn}' must be a timestamp")
+        for column in self.normalized:
+            if column.logicalType != "string" or f"{column.name}_key" in names:
+                raise ValueError(f"'{column.name}' has normalize: it must be a string, and nothing else be '{column.name}_key'")
         return self
 
     @property
     def key(self) -> tuple[str, ...]:
         """Names of the key columns, in order."""
         return tuple(column.name for column in self.properties if column.primaryKey)
+
+    @property
+    def normalized(self) -> tuple[Property, ...]:
+        """The columns beside which a key stands: `<name>_key`, after the last property."""
+        return tuple(column for column in self.properties if column.normalize)
 
 
 @cache

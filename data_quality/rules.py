@@ -66,10 +66,19 @@ def raw_type(column: Property) -> str:
 
 
 def raw_table_ddl(contract: Contract) -> str:
-    """`create table if not exists raw.<feed>` with the contract's columns and the lineage columns."""
+    """`create table if not exists raw.<feed>` with the contract's columns, keys made of them, and the lineage columns."""
     columns = [f"{ident(column.name)} {raw_type(column)}" for column in contract.properties]
+    columns += [f"{ident(name)} VARCHAR" for name in key_columns(contract)]
     columns += [f"{ident(name)} {kind}" for name, kind in LINEAGE_COLUMNS.items()]
     return f"create table if not exists raw.{ident(contract.id)} ({', '.join(columns)})"
+
+
+def key_columns(contract: Contract) -> dict[str, str]:
+    """Columns that are made of others, with the SQL that makes them; `normalise.register` knows its functions."""
+    has_country = any(column.name == "country" for column in contract.properties)
+    country = ident("country") if has_country else "cast(null as varchar)"
+    made = {"email": "email_key({0})", "phone": "phone_key({0}, {1})"}
+    return {f"{c.name}_key": made[c.normalize].format(ident(c.name), country) for c in contract.normalized if c.normalize}
 
 
 def cast(column: Property, text: str, dialect: Dialect) -> str:

@@ -72,6 +72,8 @@ class Business(BaseModel):
     margin_share: float = Field(1.0, gt=0, le=1)
     max_lifespan_years: float = Field(5.0, gt=0)
     min_history_days: int = Field(365, ge=0)
+    max_persons_per_key: int = Field(3, ge=1)
+    max_persons_per_component: int = Field(10, ge=1)
     action_open_case_days: int = Field(3, ge=0)
     action_detractor_days: int = Field(90, ge=1)
     action_ahead_days: int = Field(30, ge=0)

@@ -26,13 +26,15 @@ from tests import (
     histories_commerce,
     histories_contact_center,
     histories_customer_base,
+    histories_persons,
     histories_self_service,
     histories_surveys,
 )
 
 Values = dict[str, Any]
 SUBJECTS = (
-    histories_commerce, histories_contact_center, histories_customer_base, histories_self_service, histories_surveys,
+    histories_commerce, histories_contact_center, histories_customer_base, histories_persons,
+    histories_self_service, histories_surveys,
 )  # fmt: skip
 """Modules that tell what happens in their feeds: THEMES, SPOILED and, by feed, MAKERS of a world's day."""
 SNAPSHOTS = ("persons", "subscriptions", "cases")
@@ -360,8 +362,10 @@ class _World:
         told: list[tuple[str, Values]] = []
         at = self.instant(day)
         for event in rng.choice((("add",), ("add",), ("add", "checkout"), ("add", "remove"), ("add", "empty"), ("empty", "add"))):
-            values = {"event_id": self.fresh("E"), "cart_id": cart_id, "event": event, "occurred_at": at,
-                      "quantity": rng.choice((None, 1, 2)), "device": rng.choice((None, "mobile", "desktop"))}  # fmt: skip
+            values = {
+                "event_id": self.fresh("E"), "cart_id": cart_id, "event": event, "occurred_at": at, "person_id": self.person(),
+                "quantity": rng.choice((None, 1, 2)), "device": rng.choice((None, "mobile", "desktop")),
+            }  # fmt: skip
             told += self.tell("cart_events", values)
             at += timedelta(minutes=rng.choice((0, 1, 90)))
         if "orders" in self.feeds and rng.random() < 0.5:
@@ -445,13 +449,7 @@ class _World:
         )  # fmt: skip
 
     def _persons(self, day: date) -> list[tuple[str, Values]]:
-        rng, known = self.rng, self.some("persons")
-        if known and rng.random() < 0.4:
-            return self.tell("persons", {**known, "merged_into_id": rng.choice((None, rng.choice(self.persons)))})
-        into = rng.choice((None, rng.choice(self.persons)))
-        return self.tell(
-            "persons", {"person_id": rng.choice(self.persons), "merged_into_id": into, "is_deleted": bool(into) or None}
-        )
+        return self.tell("persons", histories_persons.person(self.rng, self.persons, self.some("persons")))
 
 
 # ---- its deliveries -------------------------------------------------------------------------------------------------
@@ -468,6 +466,8 @@ def make_history(rng: Random, nights: tuple[int, int] = (4, 7)) -> History:
             "min_history_days": rng.choice((0, 30)), "late_allowance_days": rng.choice((0, 3)),
             "margin_share": rng.choice((1.0, 0.4)),
         }  # fmt: skip
+    if "persons" in feeds and rng.random() < 0.5:
+        business |= histories_persons.business(rng)
     world = _World(rng, feeds, [f"P{n + 1}" for n in range(rng.randint(2, 6))])
     days = _days(rng)
     puts = _deliveries(rng, world, snapshots, days)

@@ -9,7 +9,7 @@
                  `meta.logs` lists {entity, key, day}: what rows that really differ add to `ops.changes`, with the
                  deliveries and the cause that moved them. A row delivered again unchanged moves nothing downstream.
                  A log with `compare` (columns) holds only rows that differ in these: of an interval that ends otherwise,
-                 its end moves and its start does not.
+                 its end moves and its start does not. A log with `cause` says that instead of what moved it.
                  `meta.matched_on_day`: a change concerns only the rows of its own day (column named), not the whole key.
   affected_days  marts. `meta.reach` lists {model, entity, before, after}: a change on day d concerns the mart's days
                  d - before .. d + after (after: open = to the last complete day). `meta.matures_in` (SQL over the
@@ -101,7 +101,8 @@
       end as _cause
     from differing
   )
-  select distinct '{{ this.name }}', '{{ log.entity }}', m.{{ log.key }}, cast({{ 'm.' ~ log.day if log.day != 'null' else 'null' }} as date), c.delivery, coalesce(c.cause, m._cause)
+  select distinct '{{ this.name }}', '{{ log.entity }}', m.{{ log.key }}, cast({{ 'm.' ~ log.day if log.day != 'null' else 'null' }} as date), c.delivery,
+    {{ "'" ~ log.cause ~ "'" if log.cause else 'coalesce(c.cause, m._cause)' }}
   from moved m
   {%- if day %}
   left join (select distinct key, day, delivery, cause from changed_here) c on c.key = m.{{ key }} and c.day = m.{{ day }}

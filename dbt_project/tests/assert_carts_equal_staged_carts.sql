@@ -1,9 +1,9 @@
--- Carts of the mart, emptied ones included, = distinct carts staged, by the day of their last event.
+-- Carts of the mart, emptied ones included, = distinct carts staged less those of test persons, by the day of their last event.
 with last_events as (
   -- events before the first tested day end no cart that counts on one
   select cart_id, max(event_day) as metric_date
   from {{ ref('stg_cart_events') }}
-  where _exclusion is null and event_day >= (
+  where _exclusion is null and cart_id not in (select cart_id from {{ ref('int_excluded_carts') }}) and event_day >= (
     select min(metric_date)
     from (
       select event_day as metric_date from {{ ref('stg_cart_events') }} where {{ tested_days('cart_abandonment_daily', 'event_day') }}

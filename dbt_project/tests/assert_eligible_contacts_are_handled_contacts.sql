@@ -1,7 +1,20 @@
--- The contacts FCR looks at are those contact_volume_daily calls handled, day and channel by day and channel.
-with expected as (
-  select metric_date, channel, sum(handled) as n
-  from {{ ref('contact_volume_daily') }} where {{ tested_days('fcr_daily') }} group by 1, 2
+-- The contacts FCR looks at are those contact_volume_daily calls handled, less those of test persons, day and channel by day
+-- and channel. (They are no customers, but they were work.)
+with handled as (
+  select metric_date, channel, handled as n
+  from {{ ref('contact_volume_daily') }} where {{ tested_days('fcr_daily') }}
+
+  union all
+
+  select contact_day, channel, -1
+  from {{ ref('stg_contacts') }}
+  where person_id in (select person_id from {{ ref('int_excluded_persons') }})
+    and _exclusion is null and direction = 'inbound' and outcome = 'handled' and contact_day <= {{ data_through() }}
+    and {{ tested_days('fcr_daily', 'contact_day') }}
+),
+
+expected as (
+  select metric_date, channel, sum(n) as n from handled group by 1, 2
 ),
 
 actual as (

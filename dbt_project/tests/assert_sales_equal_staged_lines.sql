@@ -23,9 +23,10 @@ headless as (
 ),
 
 orders as (
-  select * from headed
+  select * from headed where order_id not in (select order_id from {{ ref('int_excluded_orders') }})
   union all
-  select * from headless where {{ tested_days('sales_daily') }}
+  select * from headless
+  where {{ tested_days('sales_daily') }} and order_id not in (select order_id from {{ ref('int_excluded_orders') }})
 ),
 
 expected as (

@@ -21,6 +21,7 @@ from typing import Any
 
 import duckdb
 
+from data_quality import normalise
 from data_quality.contract import Contract, load_contracts
 from data_quality.rules import (
     LINEAGE_COLUMNS,
@@ -28,6 +29,7 @@ from data_quality.rules import (
     cast,
     exclusion_expression,
     ident,
+    key_columns,
     key_expression,
     literal,
     raw_table_ddl,
@@ -220,6 +222,7 @@ def reading_fingerprint(settings: Settings, feed: str) -> str:
     """Hash of all that decides how the feed's files become rows: contract, mapping, zone and currency."""
     business = settings.config.business
     parts = [load_contracts()[feed].model_dump_json(), business.timezone, business.reporting_currency]
+    parts += [normalise.library_version(column.normalize) for column in load_contracts()[feed].normalized if column.normalize]
     # How a delivery is expected does not change how it is read.
     parts += [source.model_dump_json(exclude={"expected"}) for source in settings.config.sources_of({feed})]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
@@ -274,6 +277,10 @@ def reset_feeds(con: duckdb.DuckDBPyConnection, settings: Settings, feeds: list[
             old = {name for name, *_ in con.execute("describe kept_rows").fetchall()}
             both = ", ".join(ident(c) for c in (*(p.name for p in contract.properties), *LINEAGE_COLUMNS) if c in old)
             con.execute(f"insert into {table} by name select {both} from kept_rows")
+            if contract.normalized:
+                normalise.register(con)
+                made = ", ".join(f"{ident(name)} = {sql}" for name, sql in key_columns(contract).items())
+                con.execute(f"update {table} set {made}")
             con.execute("drop table kept_rows")
         con.execute(
             "delete from ops.quarantine where feed in (select unnest($1)) and delivery not in (from kept)",
@@ -494,8 +501,13 @@ def _pending(con: duckdb.DuckDBPyConnection, settings: Settings, feed: str) -> l
     return pending
 
 
+def _raw_columns(contract: Contract) -> list[str]:
+    return [*(column.name for column in contract.properties), *key_columns(contract), *LINEAGE_COLUMNS]
+
+
 def _make_incoming(con: duckdb.DuckDBPyConnection, contract: Contract) -> None:
     columns = [f"{ident(column.name)} {raw_type(column)}" for column in contract.properties]
+    columns += [f"{ident(name)} VARCHAR" for name in key_columns(contract)]
     columns += [f"{ident(name)} {kind}" for name, kind in LINEAGE_COLUMNS.items()]
     columns += ["_reasons varchar[]", "_raw_text varchar"]
     con.execute(f"create or replace temp table incoming ({', '.join(columns)})")
@@ -574,7 +586,9 @@ def _read_group(
         if column.logicalType != "string":
             casts.append(ident("_text_" + column.name))
     reasons = reasons_expression(contract, dialect, {"reporting_currency": business.reporting_currency})
-    names = ", ".join(ident(column.name) for column in contract.properties)
+    names = ", ".join([ident(column.name) for column in contract.properties] + list(key_columns(contract).values()))
+    if contract.normalized:
+        normalise.register(con)
     raw = "_json" if header is None else "to_json({" + ", ".join(f"{literal(c)}: {ident(c)}" for c in header) + "})"
     statement = f"""
         insert into incoming
@@ -789,7 +803,7 @@ def _write(
     `repeats` names what each delivery repeats, those of the chunk and those in the ledger, or which refused one it equals.
     """
     feed = contract.id
-    columns = ", ".join(ident(name) for name in [*(column.name for column in contract.properties), *LINEAGE_COLUMNS])
+    columns = ", ".join(ident(name) for name in _raw_columns(contract))
     accepted = [d for d in profile["delivery"] if d not in refused and d not in repeats]
     repeated = [d for d in profile["delivery"] if d not in refused and d in repeats]
     days = dict(zip(profile["delivery"], profile["day"], strict=True))

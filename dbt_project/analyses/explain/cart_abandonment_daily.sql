@@ -41,9 +41,10 @@ source_rows as (
 
   union all
 
-  select cart_id, 'orders', _key, null, 'an order of it is left out: ' || _exclusion, null
-  from {{ ref('stg_orders') }}
-  where _exclusion is not null
+  select o.cart_id, 'orders', o._key, null, 'an order of it is left out: ' || coalesce(o._exclusion, x.reason), null
+  from {{ ref('stg_orders') }} o
+  left join {{ ref('int_excluded_orders') }} x on o.order_id = x.order_id
+  where o._exclusion is not null or x.order_id is not null
 ),
 
 rows_of_carts as (
@@ -64,9 +65,12 @@ rows_of_carts as (
 
   union all
 
-  select event_day, null, cart_id, 'cart_events', _key, null, _exclusion, null, null, null, null, null, null, null, null
-  from {{ ref('stg_cart_events') }}
-  where _exclusion is not null
+  select
+    e.event_day, null, e.cart_id, 'cart_events', e._key, null, coalesce(e._exclusion, x.reason),
+    null, null, null, null, null, null, null, null
+  from {{ ref('stg_cart_events') }} e
+  left join {{ ref('int_excluded_carts') }} x on e.cart_id = x.cart_id
+  where e._exclusion is not null or x.cart_id is not null
 )
 
 {{ explained(

@@ -61,15 +61,17 @@ source_rows as (
   union all
 
   select
-    contact_day, channel, coalesce(topic, 'unknown'), contact_id, 'contacts', _key, null,
+    c.contact_day, c.channel, coalesce(c.topic, 'unknown'), c.contact_id, 'contacts', c._key, null,
     case
-      when _exclusion is not null then _exclusion
-      when direction <> 'inbound' then 'is ' || direction
-      else 'was ' || outcome || ', not handled'
+      when c._exclusion is not null then c._exclusion
+      when c.direction <> 'inbound' then 'is ' || c.direction
+      when c.outcome <> 'handled' then 'was ' || c.outcome || ', not handled'
+      else x.reason
     end,
     null, null, null, null
-  from {{ ref('stg_contacts') }}
-  where contact_id not in (select contact_id from {{ ref('int_contacts') }})
+  from {{ ref('stg_contacts') }} c
+  left join {{ ref('int_excluded_persons') }} x on c.person_id = x.person_id
+  where c.contact_id not in (select contact_id from {{ ref('int_contacts') }})
 )
 
 {{ explained(

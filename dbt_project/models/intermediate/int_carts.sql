@@ -1,8 +1,8 @@
--- grain: one row per cart: its last event, whether it still holds an item, and the first order that came of it
+-- grain: one row per cart, except those of test persons: its last event, whether it still holds an item, and the first order that came of it
 {{ config(
     unique_key='cart_id',
     meta={
-      'changed_by': [['stg_cart_events', 'cart'], ['int_orders', 'cart']],
+      'changed_by': [['stg_cart_events', 'cart'], ['int_orders', 'cart'], ['int_excluded_carts', 'cart']],
       'logs': [{'entity': 'cart', 'key': 'cart_id', 'day': 'last_event_day'}]
     }
 ) }}
@@ -13,6 +13,7 @@ with events as (
     max(case when event = 'empty' then occurred_at end) over (partition by cart_id) as emptied_at
   from {{ ref('stg_cart_events') }}
   where _exclusion is null and {{ changed_filter('cart_id') }}
+    and cart_id not in (select cart_id from {{ ref('int_excluded_carts') }} where {{ changed_filter('cart_id') }})
 ),
 
 carts as (
@@ -22,6 +23,7 @@ carts as (
     arg_max(device, (occurred_at, event_id)) filter (where device is not null) as device,
     sum(case event when 'add' then coalesce(quantity, 1) when 'remove' then -coalesce(quantity, 1) else 0 end)
       filter (where emptied_at is null or occurred_at > emptied_at) as items,
+    bool_or(person_id is not null) as has_person,
     bool_or(event = 'checkout') as had_checkout
   from events
   group by cart_id
@@ -41,6 +43,7 @@ select
   coalesce(c.device, 'unknown') as device,
   coalesce(c.items, 0) > 0 as has_item,
   c.had_checkout,
+  c.has_person,
   o.ordered_at
 from carts c
 left join orders o on c.cart_id = o.cart_id

@@ -1,4 +1,4 @@
--- grain: one row per contract that covers at least a day, with who holds it after merges (nobody, where only an account is known)
+-- grain: one row per contract that covers at least a day, with who holds it after merges (nobody, where only an account is known); not of test persons
 {# Two logs of a contract: of one that ends otherwise, the end moves and the start does not. #}
 {{ config(
     unique_key='subscription_id',
@@ -6,6 +6,7 @@
       'changed_by': [
         ['stg_subscriptions', 'subscription'],
         ['int_person_merges', 'person', {'table': 'stg_subscriptions', 'on': 'person_id', 'key': 'subscription_id'}],
+        ['int_excluded_persons', 'person', {'table': 'stg_subscriptions', 'on': 'person_id', 'key': 'subscription_id'}],
       ],
       'logs': [
         {'entity': 'person', 'key': 'person_id', 'day': 'started_day'},
@@ -23,6 +24,8 @@ select
   coalesce(s.ended_day, date '9999-12-31') as ended_day
 from {{ ref('stg_subscriptions') }} s
 left join {{ ref('int_person_merges') }} m on s.person_id = m.person_id
+left join {{ ref('int_excluded_persons') }} x on s.person_id = x.person_id
 where s._exclusion is null
+  and x.person_id is null
   and (s.ended_day is null or s.ended_day > s.started_day)
   and {{ changed_filter('s.subscription_id') }}

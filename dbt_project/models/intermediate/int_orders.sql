@@ -1,4 +1,4 @@
--- grain: one row per order that counts: test orders and orders cancelled before payment are out, with all their lines
+-- grain: one row per order that counts: test orders, those of test persons and those cancelled before payment are out, with all their lines
 {#
   An order in another currency is here once the exchange rate of its day is known, and until then nowhere: it is held, as
   if it had been quarantined (docs/adr/0007). `*_reporting` are the amounts in the reporting currency: each line and each
@@ -11,6 +11,7 @@
         ['stg_orders', 'order'],
         ['stg_order_lines', 'order'],
         ['int_fx_rates', 'rate', {'table': 'int_order_currencies', 'on': 'rate_key', 'key': 'order_id'}],
+        ['int_excluded_orders', 'order'],
         ['int_person_merges', 'person', {'table': 'stg_orders', 'on': 'person_id', 'key': 'order_id'}],
         ['int_person_merges', 'person', {'table': 'stg_order_lines', 'on': 'person_id', 'key': 'order_id'}],
       ],
@@ -94,6 +95,9 @@ orders as (
   full join sums s on h.order_id = s.order_id
   left join {{ ref('int_person_merges') }} m on case when h.order_id is null then s.person_id else h.person_id end = m.person_id
   where h._exclusion is null
+    and coalesce(h.order_id, s.order_id) not in (
+      select order_id from {{ ref('int_excluded_orders') }} where {{ changed_filter('order_id') }}
+    )
 )
 
 select

@@ -8,6 +8,7 @@
     meta={
       'changed_by': [
         ['stg_refunds', 'order'], ['stg_order_lines', 'order'], ['stg_orders', 'order'], ['int_orders', 'order'],
+        ['int_excluded_orders', 'order'],
         ['int_fx_rates', 'rate', {'table': 'int_order_currencies', 'on': 'rate_key', 'key': 'order_id'}],
       ],
       'logs': [
@@ -32,6 +33,8 @@ currencies as (
 -- orders that do not count, or not yet
 left_out as (
   select order_id from {{ ref('stg_orders') }} where _exclusion is not null and {{ changed_filter('order_id') }}
+  union
+  select order_id from {{ ref('int_excluded_orders') }} where {{ changed_filter('order_id') }}
   union
   select order_id from currencies where is_of_order and rate is null
 ),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Person(NamedTuple):
-    """A customer record of the CRM, one version."""
+    """A customer record of the CRM, the contact centre or the shop, one version."""
 
     person_id: str
     email: str
@@ -31,8 +31,12 @@ class Person(NamedTuple):
     created_at: datetime
     is_test: bool
     updated_at: datetime
-    # Nobody is merged away in the demo company.
+    source: str | None = None
+    external_id: str | None = None
+    account_id: str | None = None
     merged_into_id: str | None = None
+    merged_at: datetime | None = None
+    is_deleted: bool = False
 
 
 class Subscription(NamedTuple):
@@ -329,6 +333,8 @@ class Company:
     timezone: str
     deliveries: dict[str, list[list[Any]]]
     bad_rows: list[BadRow] = field(default_factory=list)
+    identities: dict[str, str] = field(default_factory=dict, repr=False)
+    """Who each person of any system really is, by the id of their record in the CRM."""
     _truths: dict[date, "dict[str, pd.DataFrame]"] = field(default_factory=dict, repr=False)
 
     @property
@@ -399,6 +405,11 @@ class Maker:
         self.joined: dict[str, int] = {}  # day a person may first do something
         self.country: dict[str, str] = {}
         self.testers: set[str] = set()
+        self.identities: dict[str, str] = {}
+        # by customer: another id of theirs, and from when or until when it is written
+        self.shop_ids: dict[str, tuple[datetime, str]] = {}
+        self.desk_ids: dict[str, tuple[datetime, str]] = {}
+        self.duplicates: dict[str, tuple[datetime, str]] = {}
         self.issues: list[_Issue] = []
         self.case_outcomes: list[tuple[str, str | None, datetime]] = []
         self.numbers: dict[str, int] = {}
@@ -427,20 +438,25 @@ class Maker:
     def make(self) -> Company:
         """Everything in its order."""
         self.make_persons()
+        self.make_identities()
         self.make_subscriptions()
         self.make_shop()
         self.make_contact_centre()
         self.make_surveys()
         for make in SUBJECT_MAKERS:
             make(self)
+        self.write_other_ids()
         self.sort()
         bad = self.spoil()
-        return Company(self.clock, self.timezone, self.deliveries, bad)
+        return Company(self.clock, self.timezone, self.deliveries, bad, self.identities)
 
     # ---- CRM ----------------------------------------------------------------------------------------------------
 
     def make_persons(self) -> None:
-        """Customers: four in ten were there before the first day, one in a hundred is a test account."""
+        """Customers: four in ten were there before the first day, one in a hundred is a test account.
+
+        A few share the mailbox of their firm, some families a telephone, and one in twenty belongs to an account.
+        """
         rng = self.stream("persons")
         firsts = ("Anna", "Bram", "Chloë", "Daan", "Eva", "Finn", "Noor", "Jürgen", "Lotte", "Zoë", "Sem", "Élise")
         lasts = ("de Vries", "Jansen", "van den Berg", "Müller", "Dubois", "Peeters", "O'Neill", "Bakker", "Visser")
@@ -452,14 +468,18 @@ class Maker:
             is_test = n % 100 == 42 or (self.customers <= 42 and n == 0)
             person = Person(
                 key,
-                f"{key.lower()}@example.com",
-                f"+316{rng.randrange(10**8):08d}" if rng.random() < 0.8 else None,
+                f"info@firm{n // 100}.example.com" if n % 100 in (7, 8) else f"{key.lower()}@example.com",
+                _mobile(rng) if rng.random() < 0.8 else None,
                 f"{rng.choice(firsts)} {rng.choice(lasts)}",
                 rng.choice(COUNTRIES),
                 created,
                 is_test,
                 created,
+                account_id=f"A{n // 20 % 10:02d}" if n % 20 == 3 else None,
             )
+            if n % 400 in range(20, 29):
+                person = person._replace(phone=f"+3161{n // 400:07d}")
+            self.identities[key] = key
             self.joined[key], self.country[key] = max(day, -1) + 1, person.country
             if is_test:
                 self.testers.add(key)
@@ -469,11 +489,89 @@ class Maker:
                 change = rng.randint(max(day, 0) + 1, max(day, 0) + self.days)
                 if change < self.days:
                     moved = person._replace(
-                        phone=f"+316{rng.randrange(10**8):08d}",
+                        phone=_mobile(rng),
                         country=rng.choice(COUNTRIES),
                         updated_at=self.clock.local(change, rng.randrange(6 * 3600, 23 * 3600)),
                     )
                     self.post("persons", moved, change)
+
+    def make_identities(self) -> None:
+        """The same customers in other systems, under other ids and typed otherwise; duplicates that the CRM merges.
+
+        The shop knows most by their e-mail address and some by the CRM's id, the contact centre by their telephone number.
+        Of the duplicates one in three was merged by mistake, and is a person again some days later.
+        """
+        rng = self.stream("identities")
+        first: dict[str, Person] = {}
+        for rows in self.deliveries["persons"]:
+            for person in rows:
+                first.setdefault(person.person_id, person)
+        for n, (key, person) in enumerate(sorted(first.items())):
+            draws = [rng.random() for _ in range(4)]
+            if key in self.testers:
+                continue
+            if person.phone and draws[0] < 0.3:
+                number = person.phone.removeprefix("+31")
+                typed = [f"0031 {number[0]} {number[1:]}", f"+31 (0){number}", person.phone]
+                typed += [f"0{number[0]}-{number[1:5]} {number[5:]}"] if person.country == "NL" else []
+                desk = Person(
+                    f"TEL-{key[1:]}", person.email.upper() if draws[1] < 0.3 else None, rng.choice(typed), person.name,
+                    person.country, person.created_at, False, person.created_at, source="contact_center",
+                    account_id=person.account_id,
+                )  # fmt: skip
+                self.desk_ids[key] = self.post_identity(rng, desk, key)
+            if draws[2] < 0.3:
+                mailbox, _, domain = person.email.partition("@")
+                shop = Person(
+                    f"WEB-{key[1:]}", rng.choice((f"{mailbox}+shop@{domain}", f"{mailbox.upper()}@{domain}", person.email)), None,
+                    person.name, person.country, person.created_at, False, person.created_at, source="shop",
+                    external_id=key if draws[3] < 0.5 else None, account_id=person.account_id,
+                )  # fmt: skip
+                self.shop_ids[key] = self.post_identity(rng, shop, key)
+            if n % 80 == 11:
+                self.make_duplicate(rng, person, is_mistake=n % 240 == 11)
+
+    def post_identity(self, rng: random.Random, person: Person, key: str) -> tuple[datetime, str]:
+        """Deliver a record of another system some days after the CRM's; returns from when its id is written, and the id."""
+        day = self.joined[key] + rng.randrange(15)
+        made = self.clock.local(min(day, self.days - 1), rng.randrange(9 * 3600, 18 * 3600))
+        self.identities[person.person_id] = key
+        self.post("persons", person._replace(created_at=made, updated_at=made), day)
+        return made, person.person_id
+
+    def make_duplicate(self, rng: random.Random, person: Person, is_mistake: bool) -> None:
+        """A second record of the CRM, merged into the first; back again where it was somebody else."""
+        key, copy = person.person_id, f"P9{person.person_id[2:]}"
+        day = self.joined[key]
+        merged, back = day + rng.randint(5, 40), day + rng.randint(50, 70)
+        made, at, again = (self.clock.local(d, rng.randrange(9 * 3600, 18 * 3600)) for d in (day, merged, back))
+        row = person._replace(
+            person_id=copy, email=f"{copy.lower()}@example.com", phone=None, account_id=None, created_at=made, updated_at=made
+        )
+        self.identities[copy] = copy if is_mistake else key
+        self.duplicates[key] = (at, copy)
+        told = [(day, row)]
+        told += [(merged, row._replace(merged_into_id=key, merged_at=at, is_deleted=True, updated_at=at))]
+        told += [(back, row._replace(updated_at=again))] if is_mistake else []
+        for on, version in told:
+            if on < self.days:
+                self.post("persons", version, on)
+
+    def write_other_ids(self) -> None:
+        """Every system writes its own ids: the shop and the contact centre theirs once they have them, the CRM all others."""
+        systems = {
+            "orders": ("ordered_at", self.shop_ids), "cart_events": ("occurred_at", self.shop_ids),
+            "contacts": ("started_at", self.desk_ids), "cases": ("opened_at", self.desk_ids),
+        }  # fmt: skip
+        for feed, (time, ids) in systems.items():
+            for rows in self.deliveries[feed]:
+                for n, row in enumerate(rows):
+                    since, other = ids.get(row.person_id, (None, None))
+                    until, copy = self.duplicates.get(row.person_id, (None, None))
+                    if since is not None and getattr(row, time) >= since:
+                        rows[n] = row._replace(person_id=other)
+                    elif until is not None and feed == "orders" and row.ordered_at < until and int(row.order_id[1:]) % 2:
+                        rows[n] = row._replace(person_id=copy)
 
     def make_subscriptions(self) -> None:
         """Terms with renewals: at once, after a gap of up to 7 days, after a longer gap (a reactivation) or never."""
@@ -1064,6 +1162,11 @@ def _poisson(rng: random.Random, mean: float) -> int:
 def _span(minutes: float) -> timedelta:
     """A duration in whole seconds: exports do not carry fractions, so truth must not either."""
     return timedelta(seconds=int(minutes * 60))
+
+
+def _mobile(rng: random.Random) -> str:
+    """A Dutch mobile number; a few of them nobody can have, because numbers after 066 and 067 are none."""
+    return f"+316{rng.randrange(10**8):08d}"
 
 
 def _visitor(who: str) -> str:

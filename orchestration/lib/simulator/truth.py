@@ -32,6 +32,7 @@ from orchestration.lib.simulator.company import (
     OrderLine,
     Spoiled,
 )
+from orchestration.lib.simulator.crosswalk import Crosswalk
 
 YEAR = 365
 PERIODS = ("day", "trailing_30d", "month")
@@ -79,6 +80,8 @@ class Definitions:
     margin_share: float = 1.0
     max_lifespan_years: float = 5.0
     min_history_days: int = 365
+    max_persons_per_key: int = 3
+    max_persons_per_component: int = 10
     action_open_case_days: int = 3
     action_detractor_days: int = 90
     action_ahead_days: int = 30
@@ -176,7 +179,11 @@ class Books:
         self.rows: Mapping[str, list[Any]] = {feed: [] for feed in FEEDS} | dict(rows)
         self.zone, self.through, self.definitions = zone, through, definitions or Definitions()
         self.end = datetime.combine(through + ONE_DAY, time(), self.zone).astimezone(UTC)
-        self._merged = {person.person_id: person.merged_into_id for person in self.rows["persons"] if person.merged_into_id}
+        self.crosswalk = Crosswalk(
+            self.rows["persons"], self.rows.get("accounts", []), self.definitions.max_persons_per_key,
+            self.definitions.max_persons_per_component,
+        )  # fmt: skip
+        self.excluded_orders: dict[str, tuple[str, date | None]] = {}
         self.sales = self._sales()
         self.money_back = self._money_back()
 
@@ -185,12 +192,12 @@ class Books:
         return instant.astimezone(self.zone).date()
 
     def survivor(self, person: str | None) -> str | None:
-        """Who a person is after all merges. In a circle of merges the smallest id survives."""
-        path: list[str] = []
-        while person in self._merged and person not in path:
-            path.append(person)
-            person = self._merged[person]
-        return min(path[path.index(person) :]) if person in path else person
+        """Who a person is after all merges, those of their source and those by evidence."""
+        return self.crosswalk.survivor(person)
+
+    def excluded(self, person: str | None) -> str | None:
+        """Why what the person did counts nowhere: test_person, test_account, or None."""
+        return self.crosswalk.excluded(person)
 
     def rate(self, currency: str | None, day: date | None) -> Decimal | None:
         """What one unit is worth in the reporting currency on a day: by the last rate of that day or the days before it.
@@ -209,7 +216,7 @@ class Books:
         return max(known)[1] if known else None
 
     def _sales(self) -> list[_Sale]:
-        """Orders that count: those with a header that is no test and not cancelled, and those of lines only.
+        """Orders that count: those with a header that is no test and not cancelled, and those of lines only; no test's.
 
         Without a header the lines say when (the earliest), and the first line that knows who, where and in what currency;
         a header that does not know where leaves that to them, too. An order whose exchange rate is not known is held.
@@ -225,6 +232,9 @@ class Books:
                 order = order._replace(country=next((line.country for line in lines[order_id] if line.country), None))
             if not order.is_test and order.status != "cancelled":
                 day = self.day(order.ordered_at) if order.ordered_at else None
+                if reason := self.excluded(order.person_id):
+                    self.excluded_orders[order_id] = (reason, day)
+                    continue
                 rate = self.rate(order.currency, day)
                 if rate is None:
                     self.held.add(order_id)
@@ -239,7 +249,8 @@ class Books:
         back at the rate of the order's day; of an order nobody delivered, at that of its own.
         """
         counted = {sale.order.order_id: sale for sale in self.sales}
-        excluded = ({order.order_id for order in self.rows["orders"]} - counted.keys()) | self.held
+        excluded = ({order.order_id for order in self.rows["orders"]} | self.excluded_orders.keys()) - counted.keys()
+        excluded |= self.held
         found = []
         for refund in self.rows["refunds"]:
             sale, day = counted.get(refund.order_id), self.day(refund.refunded_at)
@@ -429,7 +440,7 @@ def _contractual(books: Books) -> _Basis:
     for term in sorted(books.rows["subscriptions"], key=lambda term: term.subscription_id):
         start, end = books.day(term.started_at), books.day(term.ended_at) if term.ended_at else date.max
         person = books.survivor(term.person_id)
-        if start < end and person is not None:
+        if start < end and person is not None and not books.excluded(term.person_id):
             terms[person].append((start, end, term.plan or UNKNOWN))
     active: dict[date, set[str]] = defaultdict(set)
     for person, held in terms.items():
@@ -722,7 +733,7 @@ def _fcr_daily(books: Books) -> Rows:
     parts: dict[tuple[Any, ...], dict[str, int]] = defaultdict(lambda: defaultdict(int))
     chains: dict[tuple[str, str], list[Contact]] = defaultdict(list)
     for contact in counted_contacts(books):
-        if contact.outcome == "handled":
+        if contact.outcome == "handled" and not books.excluded(contact.person_id):
             topic = contact.topic or UNKNOWN
             row = parts[(books.day(contact.started_at), contact.channel, topic)]
             row["eligible"] += 1
@@ -774,6 +785,8 @@ def _cart_abandonment_daily(books: Books) -> Rows:
         carts[event.cart_id].append(event)
     parts: dict[tuple[date, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for cart_id, history in carts.items():
+        if any(books.excluded(event.person_id) for event in history):
+            continue
         history.sort(key=lambda event: (event.occurred_at, event.event_id))
         last = history[-1].occurred_at
         named = [event.device for event in history if event.device]
