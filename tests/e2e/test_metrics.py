@@ -228,7 +228,7 @@ def test_an_increment_is_a_rebuild(home: Path, tmp_path: Path) -> None:
         assert {(g, m) for g, m, _ in stale} <= {(g, day) for g in ("day", "week", "month", "quarter")} and stale
         assert {through for _, _, through in stale} == {day - timedelta(days=1)}
     refused.write_bytes(good)
-    assert run(home, "nightly", day + timedelta(days=1)) == 0
+    assert run(home, "backfill", day, day + timedelta(days=1)) == 0
     with duckdb.connect(str(release_of(home)), read_only=True) as con:
         assert con.execute("select count(*) from marts.metric_daily where is_stale").fetchone() == (0,)
     shutil.copyfile(release_of(home), tmp_path / "increments.duckdb")
