@@ -40,9 +40,10 @@
     {%- for needed in meta['feeds'] %}{% do reads.extend(needed.split('|') | select('in', on)) %}{% endfor -%}
     {%- set apart = meta.get('apart') -%}
     {%- if apart is none -%}
-      {#- Euros and dollars, answers on different scales, the same persons through different windows have no sum. -#}
+      {#- Euros and dollars, answers on different scales, the same persons through different windows have no sum;
+          amounts in the reporting currency have one. -#}
       {%- set apart = [] -%}
-      {%- if 'currency' in grain and meta['unit'] in ('currency', 'price') %}{% do apart.append('currency') %}{% endif -%}
+      {%- if 'currency' in grain and meta['unit'] in ('currency', 'price') and '_reporting' not in meta['parts'] | join(' ') %}{% do apart.append('currency') %}{% endif -%}
       {%- for c in ('scale_id', 'window_days') if c in grain %}{% do apart.append(c) %}{% endfor -%}
     {%- endif -%}
     {%- set interval = meta['interval'] -%}

@@ -113,7 +113,7 @@ class Entry(BaseModel):
 
 NEVER_POOLED = {"currency": ("currency", "price"), "scale_id": None, "window_days": None}
 """Dimension -> units it keeps apart; None: all. Euros and dollars, answers on different scales, or the same persons looked
-at through different windows have no sum."""
+at through different windows have no sum. Amounts in the reporting currency (parts named ..._reporting) have one."""
 
 
 def _entry(node: dict[str, Any]) -> Entry:
@@ -148,7 +148,13 @@ def apart_of(entry: Entry, grain: tuple[str, ...] | list[str]) -> list[str]:
     """Dimensions of the mart that the metric's parts are never summed over."""
     if entry.apart is not None:
         return list(entry.apart)
-    return [d for d in grain if d in NEVER_POOLED and (NEVER_POOLED[d] is None or entry.unit in NEVER_POOLED[d])]
+    one_currency = any(part.endswith("_reporting") for part in entry.parts)
+    return [
+        dimension
+        for dimension in grain
+        if dimension in NEVER_POOLED
+        and (NEVER_POOLED[dimension] is None or (entry.unit in NEVER_POOLED[dimension] and not one_currency))
+    ]
 
 
 def problems() -> list[str]:

@@ -18,14 +18,11 @@ def test_every_metric_has_a_complete_entry() -> None:
 
 
 BESIDE = {
-    "emotion_daily": "contacts negative neutral positive segments",
     "engaged_customers_daily": "visiting_customers",
-    "ivr_requests_daily": "rank_of_day sessions",
     "nps_trailing_daily": "answers answers_known",
-    "second_purchase_daily": "bought_again_so_far first_time_buyers",
-    "self_service_daily": "goal_reached handed_off",
-    "service_to_sales_daily": "handled_contacts resolved_contacts",
-    "social_daily": "negative neutral positive unscored",
+    # amounts in the currency of the order; the metrics are of those in the reporting currency
+    "sales_daily": "cost_reporting discount_amount gross_amount net_amount refund_amount shipping_amount tax_amount",
+    "sales_since_initiative": "days_since orders_last_year",
     "survey_daily": "left_out",
     "survey_pressure_daily": "invitations",
     "survey_response_daily": "answered_late bounced dismissed invited partial suppressed",
