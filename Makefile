@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test soak mutants kills disk-full lint ui bench lock clean
+.PHONY: setup docs demo test soak mutants kills disk-full lint ui bench lock clean
 
 setup: $(STAMP) dbt_project/target/.parsed  ## virtual environment from requirements.lock, this package, the dbt manifest
 
@@ -49,6 +49,9 @@ kills: setup  ## 200 runs killed at random moments while a reader reads; then co
 
 disk-full: setup  ## the disk fills up at each phase of a run; readers keep their release, the next run mends all (five minutes)
 	@$(BIN)/python -m tests.disk_full $(DISK_FULL_ARGS)
+
+docs: setup  ## docs/metrics.md, the catalogue of metrics, from the registry
+	@$(BIN)/python -m orchestration.lib.catalogue
 
 lint: setup
 	@$(BIN)/ruff check .

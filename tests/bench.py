@@ -250,7 +250,7 @@ def _shared_columns(home: Path, database: Path) -> list[str]:
             mart: f"select {', '.join(columns)} from {{}}{mart}" + (" where active > 0" if mart == "retention_cohorts" else "")
             for mart, columns in con.execute(query).fetchall()
         }
-    missing = {*marts()} - {*found}
+    missing = {*marts()} - {*found} - {"metric_daily", "metrics"}  # summaries of the marts, which the floor does not make
     assert not missing, f"the floor has no {missing}"
     return list(found.values())
 

@@ -373,13 +373,13 @@ class Replay:
                 for feed in feeds:
                     ingest.load_feed(con, second, feed, "rebuild")
                 statements = _full_refresh_sql()
-                for model in in_order(models_on(set(feeds))):
+                for model in in_order(models_on(set(feeds)) - SUMMARIES):
                     con.execute(statements[model])
                 for mart in set(MART_KEYS) - set(marts_on(set(feeds))):
                     con.execute(f"drop table if exists marts.{mart}")
             rebuilt = second.warehouse
         self.tally.comparisons += len(marts_on(set(self.history.feeds)))
-        wrong = rows_that_differ(release_file, rebuilt)
+        wrong = rows_that_differ(release_file, rebuilt, frozenset() if is_last else SUMMARIES)
         if wrong:
             raise Differs(f"rows that differ from a full rebuild: {wrong}\n{_examples(release_file, rebuilt, wrong)}")
 
@@ -393,6 +393,10 @@ def _examples(left: Path, right: Path, marts: dict[str, int]) -> str:
                 rows = con.execute(f"from {a}.marts.{mart} except all from {b}.marts.{mart} order by all limit 4").fetchall()
                 lines += [f"only {a}: {mart} {[str(value) for value in row]}" for row in rows]
     return "\n".join(lines)
+
+
+SUMMARIES = frozenset({"metric_daily", "metrics"})
+"""Made of the marts that are on, so compiled for each warehouse; compared where a history ends in a real rebuild."""
 
 
 @cache
@@ -410,7 +414,7 @@ def _compile(folder: Path) -> dict[str, str]:
     outcome = dbtRunner(manifest=runner_manifest()).invoke(
         ["--quiet", "--no-write-json", "compile", "--full-refresh", "--project-dir", str(DBT_PROJECT_DIR),
          "--profiles-dir", str(DBT_PROJECT_DIR), "--target-path", str(folder / "dbt"), "--log-path", str(folder / "dbt"),
-         "--log-level-file", "none", "--select", "resource_type:model"]
+         "--log-level-file", "none", "--select", "resource_type:model", "--exclude", *sorted(SUMMARIES)]
     )  # fmt: skip
     assert outcome.success, outcome.exception
     return {

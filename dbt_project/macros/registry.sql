@@ -24,13 +24,14 @@
   {%- for node in graph.metrics.values() | sort(attribute='name') if 'mart' in node.config.meta -%}
     {%- set meta, mart, ns = node.config.meta, models[node.config.meta['mart']], namespace(where=[]) -%}
     {%- set grain = mart.config.meta['grain'] -%}
-    {%- for one in (node.filter or {}).get('where_filters', []) -%}
+    {%- set filters = [node.filter, (node.type_params.numerator or {}).get('filter')] -%}
+    {%- for filter in filters if filter %}{% for one in filter.where_filters -%}
       {%- set text = namespace(sql=one.where_sql_template) -%}
       {%- for name, column in columns_of.items() -%}
         {%- set text.sql = modules.re.sub('\\{\\{\\s*Dimension\\(\\s*[\'"]' ~ name ~ '[\'"]\\s*\\)\\s*\\}\\}', column, text.sql) -%}
       {%- endfor -%}
-      {%- do ns.where.append(text.sql) -%}
-    {%- endfor -%}
+      {%- do ns.where.append(text.sql | trim) -%}
+    {%- endfor %}{% endfor -%}
     {%- set missing = [] -%}
     {%- for needed in meta['feeds'] -%}
       {%- if not needed.split('|') | select('in', on) | list %}{% do missing.append(needed) %}{% endif -%}
@@ -39,10 +40,11 @@
     {%- for needed in meta['feeds'] %}{% do reads.extend(needed.split('|') | select('in', on)) %}{% endfor -%}
     {%- set apart = meta.get('apart') -%}
     {%- if apart is none -%}
-      {#- Euros and dollars, or answers on different scales, have no sum. -#}
+      {#- Euros and dollars, answers on different scales, the same persons through different windows have no sum;
+          amounts in the reporting currency have one. -#}
       {%- set apart = [] -%}
-      {%- if 'currency' in grain and meta['unit'] in ('currency', 'price') %}{% do apart.append('currency') %}{% endif -%}
-      {%- if 'scale_id' in grain %}{% do apart.append('scale_id') %}{% endif -%}
+      {%- if 'currency' in grain and meta['unit'] in ('currency', 'price') and '_reporting' not in meta['parts'] | join(' ') %}{% do apart.append('currency') %}{% endif -%}
+      {%- for c in ('scale_id', 'window_days') if c in grain %}{% do apart.append(c) %}{% endfor -%}
     {%- endif -%}
     {%- set interval = meta['interval'] -%}
     {%- set is_dated = 'date' in mart.config.meta -%}
@@ -52,7 +54,7 @@
       'denominator': meta.get('denominator', meta['parts'][1:2]),
       'sumsq': meta.get('sumsq', (meta['parts'][2:3] + ['null'])[0]) if interval == 'normal' else 'null',
       'value': meta.get('value'), 'interval': interval, 'min_n': meta['min_n'],
-      'version': meta['version'], 'valid_from': meta['valid_from'],
+      'version': meta['version'], 'points': 100 if meta['unit'] == 'points' else meta.get('scale', 1), 'valid_from': meta['valid_from'],
       'where': 'true' if meta.get('cells') == 'all' or not ns.where else ns.where | join(' and '),
       'final_on': (meta['maturity'] ~ '_' if 'maturity' in meta else '') ~ 'final_on',
       'apart': apart, 'is_summed': meta['class'] in ('additive', 'ratio', 'mean') and not is_dated,
@@ -111,8 +113,10 @@
       'parts': {{ json_of(m.parts) }},
       'numerator': {{ above | join(' - ') }},
       'denominator': {{ 'cast(' ~ (below | join(' + ') or 'null') ~ ' as double)' }},
-      'plus': {{ above[0] }},
-      'minus': {{ 'cast(' ~ (above[1:] | join(' + ') or '0') ~ ' as double)' }},
+      {#- points have their counts among the parts -#}
+      {%- set has_counts = 'promoters' in m.parts and 'detractors' in m.parts and not m.minus %}
+      'plus': {{ 'cast(promoters as double)' if has_counts else above[0] }},
+      'minus': {{ 'cast(detractors as double)' if has_counts else 'cast(' ~ (above[1:] | join(' + ') or '0') ~ ' as double)' }},
       'squares': cast({{ m.sumsq }} as double),
       'own_value': cast({{ '"' ~ m.value ~ '"' if m.value and not m.is_summed else 'null' }} as double),
       'is_divided': {{ (below | length > 0) | lower }},
@@ -246,13 +250,13 @@
   {%- set ns = namespace(any=false) -%}
   {%- for m in metrics if m.is_on -%}
   {{ 'union all ' if ns.any }}select '{{ m.name }}' as metric, '{{ m.mart }}' as mart, min(complete_through) as reaches,
-    {{ m.is_whole | lower }} as is_whole, {{ m.version }} as version, date '{{ m.valid_from }}' as valid_from, {{ m.scale }} as scale,
+    {{ m.is_whole | lower }} as is_whole, {{ m.version }} as version, date '{{ m.valid_from }}' as valid_from, {{ m.scale }} as scale, {{ m.points }} as points,
     '{{ m.interval }}' as interval, {{ m.min_n }} as min_n
   from {{ ops('feed_states') }} where feed in ('{{ m.reads | join("', '") }}')
   {% set ns.any = true -%}
   {%- endfor -%}
   {%- if not ns.any %}
-  select '' as metric, '' as mart, current_date as reaches, false as is_whole, 1 as version, current_date as valid_from, 1 as scale,
+  select '' as metric, '' as mart, current_date as reaches, false as is_whole, 1 as version, current_date as valid_from, 1 as scale, 1 as points,
     '' as interval, 0 as min_n where false
   {%- endif -%}
 {%- endmacro %}

@@ -77,9 +77,37 @@ def project_fingerprint() -> str:
 def definitions_fingerprint() -> str:
     """Hash of what decides the rows of a table: the version of all definitions together, without what only explains them.
 
-    Tests count: a test that is new has to see every day once.
+    Tests count: a test that is new has to see every day once. Of the registry count the fields that `metric_daily` is made
+    of; another label, owner or wording of a formula rebuilds nothing.
     """
-    return _fingerprint(lambda path: path.parts[0] != "analyses" and path.name != "explain.sql")
+    files = _fingerprint(
+        lambda path: (
+            path.parts[0] != "analyses"
+            and path.name != "explain.sql"
+            and (path.parts[:2] != ("models", "semantic") or path.suffix == ".sql")
+        )
+    )
+    return hashlib.sha256(json.dumps([files, _defined()], sort_keys=True, default=str).encode()).hexdigest()
+
+
+_WORDS = {"labels", "formula", "direction", "window", "matures", "owner"}
+"""Fields of an entry that say what a metric means to people, and decide no row."""
+
+
+def _defined() -> list[Any]:
+    """What the files of the registry say that decides rows: entries without words, filters, and the columns they name."""
+    metrics, models = _registry_files()
+    entries = [
+        {
+            "name": one["name"],
+            "filter": [one.get("filter"), one.get("type_params") if "filter" in str(one.get("type_params")) else None],
+            **{field: value for field, value in meta.items() if field not in _WORDS},
+        }
+        for one in metrics
+        if "mart" in (meta := one.get("config", {}).get("meta", {}))
+    ]
+    columns = [[model.get("primary_entity"), model.get("dimensions")] for model in models]
+    return [sorted(entries, key=lambda entry: entry["name"]), sorted(columns, key=str)]
 
 
 def _fingerprint(is_counted: Callable[[Path], bool]) -> str:
@@ -124,7 +152,7 @@ def list_metric_marts() -> None:
     dbt wants to know what a model reads before it knows the registry; so `metric_daily` reads what this file lists.
     """
     files = {path.stem for path in (DBT_PROJECT_DIR / "models" / "marts").rglob("*.sql")}
-    named = {one["config"]["meta"]["mart"] for one in registry_files() if "mart" in one.get("config", {}).get("meta", {})}
+    named = {one["config"]["meta"]["mart"] for one in _registry_files()[0] if "mart" in one.get("config", {}).get("meta", {})}
     lines = "".join(f"    '{mart}',\n" for mart in sorted(named & files))
     text = (
         "{# Marts with metrics. Written by orchestration/lib/dbt_manifest.py from models/semantic whenever that changes. #}\n"
@@ -135,14 +163,22 @@ def list_metric_marts() -> None:
         path.write_text(text, encoding="utf-8")
 
 
-def registry_files() -> list[dict[str, Any]]:
-    """Metrics as the files of models/semantic write them, without dbt."""
+def _registry_files() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Metrics and semantic models as the files of models/semantic write them, without dbt."""
+    paths = sorted((DBT_PROJECT_DIR / "models" / "semantic").rglob("*.yml"))
+    return _read_registry(tuple((path, path.stat().st_mtime_ns) for path in paths))
+
+
+@cache
+def _read_registry(files: tuple[tuple[Path, int], ...]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     import yaml
 
-    found = []
-    for path in sorted((DBT_PROJECT_DIR / "models" / "semantic").rglob("*.yml")):
-        found += (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("metrics", [])
-    return found
+    metrics, models = [], []
+    for path, _ in files:
+        text = yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}
+        metrics += text.get("metrics", [])
+        models += text.get("semantic_models", [])
+    return metrics, models
 
 
 def _is_fresh(manifest: Path, stamp: Path, fingerprint: str) -> bool:
@@ -212,8 +248,9 @@ def metrics() -> dict[str, Metric]:
 
 
 def filter_of(node: dict[str, Any]) -> str:
-    """The filter of a MetricFlow metric as SQL over the columns of its mart; `true` without one."""
-    texts = [one["where_sql_template"] for one in (node["filter"] or {}).get("where_filters", [])]
+    """The filter of a MetricFlow metric, or that of its numerator, as SQL over the columns of its mart; `true` without one."""
+    filters = [node["filter"], (node["type_params"].get("numerator") or {}).get("filter")]
+    texts = [one["where_sql_template"].strip() for found in filters if found for one in found["where_filters"]]
     return " and ".join(_DIMENSION.sub(lambda found: _columns_of_dimensions()[found[1]], text) for text in texts) or "true"
 
 

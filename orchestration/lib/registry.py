@@ -95,8 +95,10 @@ class Entry(BaseModel):
             raise ValueError(f"denominator: nothing divides {self.parts[0]}; write a second part or `denominator: [...]`")
         if self.interval == "wilson" and (self.unit != "share" or not self.denominator or self.minus):
             raise ValueError("interval: wilson is for a share of counts; write unit share and a denominator, or another interval")
-        if self.interval == "nps" and not (self.minus and self.denominator):
-            raise ValueError("interval: nps is for a difference of shares; write `minus: [...]` and a denominator")
+        if self.interval == "nps" and not (self.denominator and (self.minus or {"promoters", "detractors"} <= {*self.parts})):
+            raise ValueError(
+                "interval: nps is for a difference of shares; write `minus: [...]`, or parts promoters and detractors"
+            )
         if self.interval == "normal" and not (self.sumsq and self.denominator):
             raise ValueError("interval: normal needs the sum of squares; write `sumsq: <column>` or interval none")
         if unknown := [c for c in (*self.minus, *([self.sumsq] if self.sumsq else [])) if c not in self.parts]:
@@ -109,8 +111,9 @@ class Entry(BaseModel):
         return {"en": self.label, **self.labels.model_dump()}
 
 
-NEVER_POOLED = {"currency": ("currency", "price"), "scale_id": None}
-"""Dimension -> units it keeps apart; None: all. Euros and dollars, or answers on different scales, have no sum."""
+NEVER_POOLED = {"currency": ("currency", "price"), "scale_id": None, "window_days": None}
+"""Dimension -> units it keeps apart; None: all. Euros and dollars, answers on different scales, or the same persons looked
+at through different windows have no sum. Amounts in the reporting currency (parts named ..._reporting) have one."""
 
 
 def _entry(node: dict[str, Any]) -> Entry:
@@ -145,7 +148,13 @@ def apart_of(entry: Entry, grain: tuple[str, ...] | list[str]) -> list[str]:
     """Dimensions of the mart that the metric's parts are never summed over."""
     if entry.apart is not None:
         return list(entry.apart)
-    return [d for d, units in NEVER_POOLED.items() if d in grain and (units is None or entry.unit in units)]
+    one_currency = any(part.endswith("_reporting") for part in entry.parts)
+    return [
+        dimension
+        for dimension in grain
+        if dimension in NEVER_POOLED
+        and (NEVER_POOLED[dimension] is None or (entry.unit in NEVER_POOLED[dimension] and not one_currency))
+    ]
 
 
 def problems() -> list[str]:
@@ -179,14 +188,25 @@ def problems() -> list[str]:
         about = [entry for entry in good if entry.mart == name]
         if not about:
             found.append(f"{place}: mart {name} has no metric; write one with `config.meta.mart: {name}`")
-        used = {column for entry in about for column in (*entry.parts, *entry.denominator)}
-        for column, described in mart["columns"].items():
-            if about and _is_count(column, described, mart) and column not in used:
-                found.append(f"{place}: column {column} of the mart is part of no metric; write one, or name it in `parts`")
-        missing = sorted({column for entry in about for column in entry.parts} - measured.get(name, set()))
+        divided = {c for entry in about for c in (entry.parts[0], *entry.minus, *entry.denominator)}
+        missing = sorted(divided - measured.get(name, set()))
         if about and missing:
             found.append(f"{place}: measures: no measure reads {', '.join(missing)}; write one named {name}_{missing[0]}")
     return sorted(found)
+
+
+def beside() -> set[tuple[str, str]]:
+    """Counts of marts that are part of no metric, as (mart, column): each one is context by intention, or a metric forgotten."""
+    used: dict[str, set[str]] = {}
+    for entry in entries().values():
+        used.setdefault(entry.mart, set()).update(entry.parts, entry.denominator, [entry.value or ""])
+    nodes = [n for n in manifest_json()["nodes"].values() if n["resource_type"] == "model" and n["name"] in used]
+    return {
+        (node["name"], column)
+        for node in nodes
+        for column, described in node["columns"].items()
+        if _is_count(column, described, node) and column not in used[node["name"]]
+    }
 
 
 def _against_mart(entry: Entry, marts: dict[str, Any], node: dict[str, Any]) -> list[str]:

