@@ -350,7 +350,8 @@ class _World:
         at = self.instant(day)
         for event in rng.choice((("add",), ("add",), ("add", "checkout"), ("add", "remove"), ("add", "empty"), ("empty", "add"))):
             values = {"event_id": self.fresh("E"), "cart_id": cart_id, "event": event, "occurred_at": at,
-                      "person_id": self.person(), "quantity": rng.choice((None, 1, 2)), "device": rng.choice((None, "mobile", "desktop"))}  # fmt: skip
+                      "person_id": self.person(), "quantity": rng.choice((None, 1, 2)),
+                      "device": rng.choice((None, "mobile", "desktop"))}  # fmt: skip
             told += self.tell("cart_events", values)
             at += timedelta(minutes=rng.choice((0, 1, 90)))
         if "orders" in self.feeds and rng.random() < 0.5:
