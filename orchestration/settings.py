@@ -63,6 +63,10 @@ class Business(BaseModel):
     service_to_sales_days: int = Field(7, ge=1, le=90)
     order_contact_days: int = Field(30, ge=1, le=365)
     journey_rest_days: int = Field(30, ge=0, le=365)
+    short_abandon_seconds: int = Field(5, ge=0, le=600)
+    messaging_channels: str = Field("chat,messaging,sms,whatsapp", pattern=r"^[^,\s]+(,[^,\s]+)*$")
+    quality_window_days: int = Field(14, ge=0, le=365)
+    agent_min_n: int = Field(10, ge=1, le=1000)
     late_allowance_days: int = Field(3, ge=0, le=90)
     returns_are_activity: bool = False
     margin_share: float = Field(1.0, gt=0, le=1)

@@ -22,9 +22,21 @@ from random import Random
 from typing import Any
 
 from data_quality.contract import load_contracts
-from tests import histories_commerce, histories_customer_base, histories_persons
+from tests import (
+    histories_commerce,
+    histories_contact_center,
+    histories_customer_base,
+    histories_persons,
+    histories_self_service,
+    histories_surveys,
+)
 
 Values = dict[str, Any]
+SUBJECTS = (
+    histories_commerce, histories_contact_center, histories_customer_base, histories_persons, histories_self_service,
+    histories_surveys,
+)  # fmt: skip
+"""Modules that tell what happens in their feeds: THEMES, SPOILED and, by feed, MAKERS of a world's day."""
 SNAPSHOTS = ("persons", "subscriptions", "cases")
 ZONES = ("UTC", "Europe/Amsterdam", "America/New_York", "Asia/Kolkata", "Pacific/Auckland")
 STARTS = (date(2025, 10, 20), date(2026, 3, 20), date(2024, 2, 20), date(2025, 12, 22), date(2025, 8, 3))
@@ -45,9 +57,7 @@ THEMES: tuple[tuple[str, ...], ...] = (
     ("subscriptions",),
     ("subscriptions", "orders", "order_lines", "persons"),
     CORE,
-    *histories_commerce.THEMES,
-    *histories_customer_base.THEMES,
-    *histories_persons.THEMES,
+    *(theme for module in SUBJECTS for theme in module.THEMES),
 )
 EVENTS = ("opened", "replied", "assigned", "resolved", "resolved", "reopened", "reopened", "closed")
 # Wrong values per feed that its contract must send to quarantine.
@@ -61,9 +71,7 @@ SPOILED = {
     "case_events": (("event", "lost"), ("case_id", "")),
     "subscriptions": (("started_at", "soon"), ("subscription_id", "")),
     "persons": (("person_id", ""), ("is_test", "perhaps")),
-    **histories_commerce.SPOILED,
-    **histories_customer_base.SPOILED,
-    **histories_persons.SPOILED,
+    **{feed: spoiled for module in SUBJECTS for feed, spoiled in module.SPOILED.items()},
 }
 
 
@@ -255,10 +263,9 @@ class _World:
             "case_events": self._case,
             "subscriptions": self._term,
             "persons": self._persons,
-            **histories_customer_base.makers(self),
-            "accounts": lambda _: self.tell("accounts", histories_persons.account(self.rng)),
         }
-        makers |= {feed: partial(maker, self) for feed, maker in histories_commerce.MAKERS.items()}
+        for module in SUBJECTS:
+            makers |= {feed: partial(maker, self) for feed, maker in module.MAKERS.items()}
         told: list[tuple[str, Values]] = []
         for _ in range(self.rng.choice((0, 1, 2, 3, 5))):
             told += makers[self.rng.choice(self.feeds)](day)
@@ -292,7 +299,7 @@ class _World:
         rng = self.rng
         is_return = rng.random() < 0.2
         values: Values = {
-            "order_id": order_id, "line_id": line_id,
+            "order_id": order_id, "line_id": line_id, "product_id": rng.choice((None, "A", "B")),
             "quantity": -rng.choice((1, 2)) if is_return else rng.choice((1, 2, 3)),
             "unit_price": self._amount(), "discount_amount": rng.choice((None, 0, 50)), "unit_cost": rng.choice((None, 400, 700)),
             "is_return": is_return or rng.choice((None, False)), "is_gift_card": rng.choice((None, False, False, False, True)),
@@ -315,6 +322,7 @@ class _World:
                         {"unit_price": self._amount()},
                         {"quantity": line["quantity"] * 2},
                         {"unit_cost": None},
+                        {"product_id": "C"},
                         {"discount_amount": 75},
                     )
                 )
@@ -422,9 +430,10 @@ class _World:
         if known and known["ended_at"] and rng.random() < 0.6:
             # a renewal within the grace, on its last day, or after it
             start = known["ended_at"] + timedelta(days=rng.choice((-3, 0, 6, 7, 8, 20)))
-        person = known["person_id"] if known and rng.random() < 0.5 else rng.choice(self.persons)
+        person = (known["person_id"] if known and rng.random() < 0.5 else None) or rng.choice(self.persons)
         # of a company's contract, nobody may know a person
         person, account = rng.choice(((person, None), (person, None), (person, "A1"), (None, "A1")))
+        account = account if person else "A1"
         return self.tell(
             "subscriptions",
             {"subscription_id": self.fresh("S"), "person_id": person, "account_id": account,

@@ -26,16 +26,6 @@ SPOILED = {
 }
 
 
-def makers(world: Any) -> dict[str, Callable[[date], Told]]:
-    """What happens on a day, by feed."""
-    return {
-        "marketing_spend": lambda day: _spend(world, day),
-        "campaigns": lambda day: _campaign(world, day),
-        "referrals": lambda day: _referral(world, day),
-        "products": lambda day: _product(world),
-    }
-
-
 def _spend(world: Any, day: date) -> Told:
     rng, known = world.rng, world.some("marketing_spend")
     if known and rng.random() < 0.4:
@@ -68,7 +58,15 @@ def _referral(world: Any, day: date) -> Told:
     )  # fmt: skip
 
 
-def _product(world: Any) -> Told:
+def _product(world: Any, day: date) -> Told:
     rng = world.rng
     values = {"product_id": rng.choice(("A", "B", "C")), "category": rng.choice((None, "tea", "mugs")), "is_gift_card": False}
     return world.tell("products", values)
+
+
+MAKERS: dict[str, Callable[[Any, date], Told]] = {
+    "marketing_spend": _spend,
+    "campaigns": _campaign,
+    "referrals": _referral,
+    "products": _product,
+}

@@ -166,6 +166,12 @@ def is_excluded(feed: str, line: Line) -> bool:
             return bool(values.get("is_test") or values.get("is_deleted"))
         case "web_sessions" | "page_events":
             return bool(values.get("is_bot"))
+        case "self_service_sessions":
+            return bool(values.get("is_test"))
+        case "social_mentions":
+            return bool(values.get("is_spam"))
+        case "survey_responses" | "employee_surveys":
+            return values["status"] != "completed"
     return False
 
 

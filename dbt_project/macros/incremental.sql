@@ -3,7 +3,8 @@
 
   changed_keys   tables of entities (staging, intermediate). `meta.changed_by` lists the [model, entity] pairs of
                  `ops.changes` whose keys are the model's `unique_key`, or [model, entity, {table, on, key}] where the
-                 logged keys are found in column `on` of a table that knows the model's key. The model's SQL reads only
+                 logged keys are found in column `on` of a table that knows the model's key; without `on` a change concerns
+                 every row of that table (a calendar, a target). The model's SQL reads only
                  those keys (`changed_filter`), and the strategy replaces exactly them, so a key that vanished vanishes.
                  `meta.logs` lists {entity, key, day}: what rows that really differ add to `ops.changes`, with the
                  deliveries and the cause that moved them. A row delivered again unchanged moves nothing downstream.
@@ -27,6 +28,10 @@
   {%- for change in changed_by %}
   {%- if change | length == 2 %}
   select key, day, delivery, cause from {{ ops('changes') }} where model = '{{ change[0] }}' and entity = '{{ change[1] }}'
+  {%- elif not change[2].on %}
+  select t.{{ change[2].key }} as key, cast(null as date) as day, c.delivery, c.cause
+  from (select distinct delivery, cause from {{ ops('changes') }} where model = '{{ change[0] }}' and entity = '{{ change[1] }}') c
+  cross join (select distinct {{ change[2].key }} from {{ ref(change[2].table) }}) t
   {%- else %}
   select t.{{ change[2].key }} as key, c.day, c.delivery, c.cause
   from {{ ops('changes') }} c join {{ ref(change[2].table) }} t on c.key = t.{{ change[2].on }}

@@ -98,6 +98,7 @@ def ensure_manifest() -> Path:
         ManifestError: the project does not parse.
     """
     manifest, stamp = TARGET / "manifest.json", TARGET / "fingerprint"
+    list_metric_marts()
     fingerprint = project_fingerprint()
     if _is_fresh(manifest, stamp, fingerprint):
         return manifest
@@ -115,6 +116,33 @@ def ensure_manifest() -> Path:
                 raise ManifestError(str(result.exception))
             stamp.write_text(fingerprint, encoding="utf-8")
     return manifest
+
+
+def list_metric_marts() -> None:
+    """Write which marts have metrics to macros/metric_marts.sql, where that says otherwise.
+
+    dbt wants to know what a model reads before it knows the registry; so `metric_daily` reads what this file lists.
+    """
+    files = {path.stem for path in (DBT_PROJECT_DIR / "models" / "marts").rglob("*.sql")}
+    named = {one["config"]["meta"]["mart"] for one in registry_files() if "mart" in one.get("config", {}).get("meta", {})}
+    lines = "".join(f"    '{mart}',\n" for mart in sorted(named & files))
+    text = (
+        "{# Marts with metrics. Written by orchestration/lib/dbt_manifest.py from models/semantic whenever that changes. #}\n"
+        "{% macro metric_marts() -%}\n  {%- do return([\n" + lines + "  ]) -%}\n{%- endmacro %}\n"
+    )
+    path = DBT_PROJECT_DIR / "macros" / "metric_marts.sql"
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+
+
+def registry_files() -> list[dict[str, Any]]:
+    """Metrics as the files of models/semantic write them, without dbt."""
+    import yaml
+
+    found = []
+    for path in sorted((DBT_PROJECT_DIR / "models" / "semantic").rglob("*.yml")):
+        found += (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("metrics", [])
+    return found
 
 
 def _is_fresh(manifest: Path, stamp: Path, fingerprint: str) -> bool:
@@ -141,15 +169,18 @@ def runner_manifest() -> Manifest:
 def marts() -> dict[str, Mart]:
     """All marts by name."""
     found = {}
-    for node in manifest_json()["nodes"].values():
-        if node["resource_type"] == "model" and node["schema"] == "marts":
-            meta = node["config"]["meta"]
-            found[node["name"]] = Mart(
-                name=node["name"],
-                feeds=frozenset(meta["feeds"]),
-                grain=tuple(meta["grain"]),
-                checks={c["name"]: c["expression"] for c in node["constraints"] if c["type"] == "check"},
-            )
+    nodes = [node for node in _models() if node["schema"] == "marts"]
+    every = frozenset(
+        feed for node in nodes if node["config"]["meta"]["feeds"] != "all" for feed in node["config"]["meta"]["feeds"]
+    )
+    for node in nodes:
+        meta = node["config"]["meta"]
+        found[node["name"]] = Mart(
+            name=node["name"],
+            feeds=every if meta["feeds"] == "all" else frozenset(meta["feeds"]),
+            grain=tuple(meta["grain"]),
+            checks={c["name"]: c["expression"] for c in node["constraints"] if c["type"] == "check"},
+        )
     return dict(sorted(found.items()))
 
 
@@ -225,7 +256,12 @@ def marts_on(feeds_on: set[str]) -> list[str]:
 def models_on(feeds_on: set[str]) -> set[str]:
     """Models a run builds: every mart that is on with everything it needs, and the staging of every configured feed."""
     names = {node["unique_id"]: node["name"] for node in _models()}
-    parents = {node["name"]: [names[p] for p in node["depends_on"]["nodes"] if p in names] for node in _models()}
+    # A summary of all marts reads those that are on.
+    off = set(marts()) - set(marts_on(feeds_on))
+    parents = {
+        node["name"]: [names[p] for p in node["depends_on"]["nodes"] if names.get(p, node["name"]) not in {*off, node["name"]}]
+        for node in _models()
+    }
     wanted, queue = set(), [*marts_on(feeds_on), *(f"stg_{feed}" for feed in feeds_on)]
     while queue:
         name = queue.pop()

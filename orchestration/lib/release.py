@@ -24,6 +24,7 @@ from data_quality.verdict import Verdict
 from orchestration.lib import restatements
 from orchestration.lib.dbt_manifest import definition_of, definitions_fingerprint, manifest_json, marts, marts_on, metrics
 from orchestration.lib.ingest import configuration_fingerprint
+from orchestration.lib.registry import entries
 from orchestration.lib.warehouse import tx
 
 if TYPE_CHECKING:
@@ -70,42 +71,8 @@ def feed_states(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     name brings nothing of today.
     """
     cursor = con.execute(
-        """
-        with due as (
-            select f.feed, cast(d as date) as day
-            from ops.feeds f
-            join (select feed, min(delivery_day) as first_day from ops.deliveries group by feed) s using (feed)
-            cross join ops.clock c,
-            unnest(generate_series(cast(first_day as timestamp), cast(c.data_through as timestamp), interval 1 day)) as g(d)
-            where f.expected = 'daily' or (f.expected = 'weekdays' and isodow(d) < 6)
-        ),
-        missing as (
-            select feed, count(*) as days, max(day) as last_missing, any_value(last_due) as last_due
-            from (select *, max(day) over (partition by feed) as last_due from due) d
-            where not exists (
-                from ops.deliveries x where x.feed = d.feed and x.delivery_day = d.day and x.status = 'accepted'
-            )
-            group by feed
-        ),
-        delivered as (
-            select
-                feed,
-                max(delivery_day) filter (where status = 'accepted') as data_through,
-                count(*) filter (where status = 'refused') as refused_deliveries,
-                max(reason) filter (where status = 'refused') as reason
-            from ops.deliveries group by feed
-        )
-        select
-            f.feed,
-            d.data_through,
-            coalesce(d.refused_deliveries, 0) > 0 or coalesce(m.last_missing = m.last_due, false) as is_stale,
-            coalesce(d.refused_deliveries, 0) as refused_deliveries,
-            coalesce(m.days, 0) as missing_days,
-            m.last_missing as last_missing_day,
-            d.reason
-        from ops.feeds f left join delivered d using (feed) left join missing m using (feed)
-        where f.is_on order by f.feed
-        """
+        "select feed, data_through, is_stale, refused_deliveries, missing_days, last_missing_day, reason from ops.feed_states "
+        "order by feed"
     )
     columns = [column[0] for column in cursor.description]
     return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
@@ -331,14 +298,22 @@ def _write_database(
     if not is_copy:
         with duckdb.connect(str(path)) as release:  # by itself: a view remembers the catalog it was made in
             restatements.create_views(release, names)
+            restatements.create_macros(release)
     return {**_digest(path), "whole_bytes": whole_bytes if is_copy else path.stat().st_size}
 
 
 def _comment(con: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Comments of a mart: what its columns are, and the definition of those that are metrics, from the registry."""
     node = next(n for n in manifest_json()["nodes"].values() if n["resource_type"] == "model" and n["name"] == name)
     con.execute(f"comment on table release.marts.{ident(name)} is {literal(node['description'])}")
+    defined: dict[str, list[str]] = {}
+    for entry in entries().values():
+        if entry.mart == name and (entry.value or len(entry.parts) == 1):
+            told = f"{entry.label} ({entry.name}, version {entry.version} from {entry.valid_from}): {entry.formula}."
+            defined.setdefault(entry.value or entry.parts[0], []).append(told)
     for column, about in node["columns"].items():
-        con.execute(f"comment on column release.marts.{ident(name)}.{ident(column)} is {literal(about['description'])}")
+        text = " ".join([about["description"], *defined.get(column, [])])
+        con.execute(f"comment on column release.marts.{ident(name)}.{ident(column)} is {literal(text)}")
 
 
 _NEW_LOGS = {"restatements": "this_restated", "releases": "this_release"}

@@ -234,6 +234,75 @@ def create_views(con: duckdb.DuckDBPyConnection, names: list[str]) -> None:
     )
 
 
+def create_macros(con: duckdb.DuckDBPyConnection) -> None:
+    """Make `marts.metric(name, grain)` and `marts.metric_between(name, first_day, last_day)`: no ratio of ratios.
+
+    Both divide summed parts, and say what there is instead where a metric does not add up.
+    """
+    con.execute(
+        f"""
+        create macro marts.metric(metric_name, period) as table
+        with {_ASKED}
+                when period = 'year' and (select class in ('additive', 'ratio', 'mean') from told) then true
+                when exists (from marts.metric_daily where metric = metric_name and grain = period) then true
+                when {_GRAINS} is null then true
+                else error(metric_name || ' has no grain ' || period || '; there is ' || {_GRAINS})
+            end as is_answered
+        )
+        select
+            d.period_start, d.metric_date, d.breakdown, d.dimensions, d.numerator, d.denominator, d.value, d.n, d.is_small,
+            d.is_final, d.is_stale
+        from marts.metric_daily d cross join known k
+        where k.is_answered and d.metric = metric_name and d.grain = period
+        union all
+        (
+            select cast(date_trunc('year', d.metric_date) as date) as period_start, max(d.metric_date) as metric_date, {_ADDED}
+            where k.is_answered and d.grain = 'day' and d.metric = metric_name and period = 'year'
+            group by date_trunc('year', d.metric_date), d.breakdown, d.dimensions
+        )
+        """
+    )
+    con.execute(
+        f"""
+        create macro marts.metric_between(metric_name, first_day, last_day) as table
+        with {_ASKED}
+                when (select class in ('additive', 'ratio', 'mean') from told) and not exists (
+                    from marts.metric_daily where metric = metric_name and breakdown = 'cell'
+                ) then true
+                else error(
+                    metric_name || ' (' || (select class from told) || ') does not add up over days; marts.metric() has it by '
+                    || coalesce({_GRAINS}, 'nothing')
+                )
+            end as is_answered
+        )
+        select cast(first_day as date) as period_start, max(d.metric_date) as metric_date, {_ADDED}
+        where k.is_answered and d.grain = 'day' and d.metric = metric_name
+            and d.metric_date >= cast(first_day as date) and d.metric_date <= cast(last_day as date)
+        group by d.breakdown, d.dimensions
+        """
+    )
+
+
+_GRAINS = "(select string_agg(distinct grain, ', ' order by grain) from marts.metric_daily where metric = metric_name)"
+_ASKED = """
+    told as (select * from marts.metrics where metric = metric_name),
+    known as (
+        select case
+            when not exists (from told) then error('there is no metric ' || metric_name || '; marts.metrics lists them')
+            when (select not is_on from told) then error(metric_name || ' is off: ' || (select why_off from told))
+"""
+_ADDED = """
+    d.breakdown, d.dimensions, sum(d.numerator) as numerator, sum(d.denominator) as denominator,
+    any_value(t.scale) * case
+        when len(any_value(t.denominator)) > 0 then sum(d.numerator) / nullif(sum(d.denominator), 0)
+        else sum(d.numerator)
+    end as value,
+    cast(sum(d.n) as bigint) as n, coalesce(sum(d.n) < any_value(t.min_n), false) as is_small,
+    bool_and(d.is_final) as is_final, bool_or(d.is_stale) as is_stale
+    from marts.metric_daily d join told t on t.metric = d.metric cross join known k
+"""
+
+
 def _json(columns: list[str] | tuple[str, ...]) -> str:
     """SQL: the columns as the text of a JSON object, in this order."""
     if not columns:

@@ -42,6 +42,8 @@ create table if not exists ops.reach (mart varchar, model varchar, entity varcha
 -- stay until they are published
 create table if not exists ops.affected (mart varchar, day date);
 create table if not exists ops.rebuilt (mart varchar, day date);
+-- the days metric_daily replaces, by mart its metrics are of; in_quarter: and not only their week
+create table if not exists ops.rolled (mart varchar, day date, in_quarter boolean);
 create table if not exists ops.verdicts (
     run_id varchar, gate varchar, subject varchar, severity varchar, passed boolean, figure varchar, bound varchar,
     message varchar, sample varchar, judged_at timestamp);
@@ -53,6 +55,53 @@ create table if not exists ops.loaded (feed varchar, fingerprint varchar);
 -- tables (null while they are being rebuilt)
 create table if not exists ops.clock (data_through date, published_through date, fingerprint varchar);
 """
+
+
+FEED_STATES_DDL = """
+create or replace view ops.feed_states as
+with due as (
+    select f.feed, cast(d as date) as day
+    from ops.feeds f
+    join (select feed, min(delivery_day) as first_day from ops.deliveries group by feed) s using (feed)
+    cross join ops.clock c,
+    unnest(generate_series(cast(first_day as timestamp), cast(c.data_through as timestamp), interval 1 day)) as g(d)
+    where f.expected = 'daily' or (f.expected = 'weekdays' and isodow(d) < 6)
+),
+missing as (
+    select feed, count(*) as days, max(day) as last_missing, any_value(last_due) as last_due
+    from (select *, max(day) over (partition by feed) as last_due from due) d
+    where not exists (
+        from ops.deliveries x where x.feed = d.feed and x.delivery_day = d.day and x.status = 'accepted'
+    )
+    group by feed
+),
+delivered as (
+    select
+        feed,
+        max(delivery_day) filter (where status = 'accepted') as data_through,
+        count(*) filter (where status = 'refused') as refused_deliveries,
+        min(delivery_day) filter (where status = 'refused') as first_refused_day,
+        max(reason) filter (where status = 'refused') as reason
+    from ops.deliveries group by feed
+)
+select
+    f.feed,
+    d.data_through,
+    coalesce(d.refused_deliveries, 0) > 0 or coalesce(m.last_missing = m.last_due, false) as is_stale,
+    coalesce(d.refused_deliveries, 0) as refused_deliveries,
+    coalesce(m.days, 0) as missing_days,
+    m.last_missing as last_missing_day,
+    d.reason,
+    least(
+        (select data_through from ops.clock),
+        d.first_refused_day - 1,
+        case when m.last_missing = m.last_due then coalesce(d.data_through, date '0001-01-01') end
+    ) as complete_through
+from ops.feeds f left join delivered d using (feed) left join missing m using (feed)
+where f.is_on
+"""
+"""Per configured feed: how far its data goes, what is missing in between, whether anything holds it up (see
+`release.feed_states`), and through which day nothing of it is refused or late."""
 
 
 @contextmanager
@@ -104,6 +153,7 @@ def prepare(con: duckdb.DuckDBPyConnection, config: CxConfig) -> None:
         values = config.business.model_dump()
         columns = ", ".join(f"{literal(value)} as {ident(name)}" for name, value in values.items())
         con.execute(f"create or replace table ops.settings as select {columns}")
+        con.execute(FEED_STATES_DDL)
         con.execute("insert into ops.clock select null, null, null where not exists (from ops.clock)")
 
 

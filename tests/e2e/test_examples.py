@@ -277,6 +277,53 @@ def test_online_retail_a_cohort_cell_names_everybody_in_it(retail: Example, line
     assert _told_once(found, "active", lines) == {str(person): (day, str(person)) for person, day in again.items()}
 
 
+@pytest.fixture(scope="module")
+def purchases(lines: pd.DataFrame) -> pd.DataFrame:
+    """Each invoice of a known customer that is no cancellation, with its day."""
+    sold = lines[~lines["is_return"]].dropna(subset="person")
+    return sold.groupby("invoice").agg(person=("person", "first"), day=("metric_date", "min")).reset_index()
+
+
+def test_online_retail_active_customers_equal_pandas(retail: Example, lines: pd.DataFrame, purchases: pd.DataFrame) -> None:
+    """Persons with an invoice in the trailing 30, 90 and 365 days, counted day by day."""
+    sold = lines[~lines["is_return"]]
+    days = pd.date_range(sold["metric_date"].min(), lines["metric_date"].max())
+    expected = [
+        {
+            "metric_date": day,
+            "basis": "orders",
+            "period": f"trailing_{window}d",
+            "active_customers": purchases.loc[_trailing(purchases["day"], day, window), "person"].nunique(),
+            "known_records": int(_trailing(purchases["day"], day, window).sum()),
+        }
+        for day in days
+        for window in (30, 90, 365)
+    ]
+    active = retail.mart("active_customers_daily")
+    keys = ["metric_date", "basis", "period"]
+    _same(active, pd.DataFrame(expected), keys, ["active_customers", "known_records"])
+    last = active[active["metric_date"] == days[-1]].set_index("period")
+    assert last["records"]["trailing_365d"] == sold.loc[_trailing(sold["metric_date"], days[-1], 365), "invoice"].nunique()
+
+
+def _trailing(days: pd.Series, last: pd.Timestamp, window: int) -> pd.Series:
+    return (days <= last) & (days > last - pd.Timedelta(days=window))
+
+
+def test_online_retail_second_purchases_equal_pandas(retail: Example, lines: pd.DataFrame, purchases: pd.DataFrame) -> None:
+    """By day of the first invoice: who bought again within 90 days, where these have passed."""
+    in_order = purchases.sort_values(["person", "day", "invoice"])
+    starts = in_order.assign(second=in_order.groupby("person")["day"].shift(-1)).groupby("person").head(1)
+    window = pd.Timedelta(days=90)
+    starts = starts.assign(again=(starts["second"] - starts["day"]) <= window)
+    judged = starts[starts["day"] + window <= lines["metric_date"].max()]
+    expected = judged.groupby("day")["again"].agg(["size", "sum"]).reset_index()
+    expected.columns = ["metric_date", "judged", "bought_again"]
+    mart = retail.mart("second_purchase_daily").query("window_days == 90 and judged > 0")
+    _same(mart, expected, ["metric_date"], ["judged", "bought_again"])
+    assert len(starts) == 4339 and len(expected) > 200
+
+
 def test_online_retail_again_loads_nothing(retail: Example) -> None:
     before = retail.mart("sales_daily")
     assert "nothing new was delivered" in retail.run_again()
@@ -447,6 +494,28 @@ def test_telco_tenure_is_the_months_before_january(telco: Example) -> None:
     january = pd.Period("2024-01")
     expected = {month: int((source["tenure"] >= (january - month).n).sum()) for month in actual.index}
     assert actual.to_dict() == expected
+
+
+def test_telco_survival_by_contract_equals_pandas(telco: Example) -> None:
+    """Kaplan and Meier by hand: those at risk at each day of tenure, those who left on it, the product of what stays."""
+    source = pd.read_csv(telco.data / "Telco-Customer-Churn.csv")
+    begin, end = pd.Timestamp("2023-12-31"), pd.Timestamp("2024-01-31")
+    started = source["tenure"].map(lambda months: begin - pd.DateOffset(months=months))
+    gone = source["Churn"] == "Yes"
+    contracts = pd.DataFrame({"plan": source["Contract"], "days": (end - started).dt.days + (~gone).astype(int), "gone": gone})
+    expected = []
+    for plan, group in [("all", contracts), *contracts.groupby("plan")]:
+        survival = 1.0
+        for tenure in range(1, group["days"].max() + 1):
+            at_risk = int((group["days"] >= tenure).sum())
+            ended = int(((group["days"] == tenure) & group["gone"]).sum())
+            survival *= 1 - ended / at_risk
+            row = {"plan": plan, "tenure_days": tenure, "at_risk": at_risk, "ended": ended, "survival": survival}
+            expected.append(row)
+    curves = telco.mart("survival")
+    actual = curves[curves["metric_date"] == end]
+    _same(actual, pd.DataFrame(expected), ["plan", "tenure_days"], ["at_risk", "ended", "survival"])
+    assert actual.loc[actual["plan"] == "all", "ended"].sum() == 1869
 
 
 def test_telco_again_loads_nothing(telco: Example) -> None:

@@ -26,6 +26,7 @@ from orchestration.lib.run_lock import run_lock
 from orchestration.lib.simulator import simulate
 from orchestration.settings import Settings
 from tests.company import run, write_company
+from tests.unit.test_lineage import EXPLAINED_LATER
 
 EVERY_ROW_IS_TOLD = {
     "sales_daily": ("orders", "order_lines", "refunds"),
@@ -45,7 +46,7 @@ def _lineage(mart: str) -> tuple[str, list[str]]:
 def _assert_adds_up(home: Path) -> None:
     """For every cell and part of every mart, the explanation's rows add up to the mart, and each is a staged row."""
     with warehouse.connect(Settings(home), read_only=True) as con:
-        for mart in sorted({metric.mart for metric in metrics().values()}):
+        for mart in sorted({metric.mart for metric in metrics().values()} - EXPLAINED_LATER):
             sql, feeds = _lineage(mart)
             con.execute(f"create or replace temp table explained as {sql}")
             grain, about = list(marts()[mart].grain), [metric for metric in metrics().values() if metric.mart == mart]

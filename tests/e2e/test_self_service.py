@@ -7,12 +7,14 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from orchestration.lib.simulator import MART_KEYS, Company, simulate
-from tests.company import release_of, rows_that_differ, run, write_company
+from orchestration.partitions import Window
+from tests.company import release_of, rows_that_differ, write_company
 from tests.frames import differences, read_mart
+from tests.replay import night
 
 FEEDS = (
     "persons", "orders", "order_lines", "contacts", "self_service_sessions", "ivr_events", "sentiment_segments", "shipments",
-    "social_mentions", "stock_prices",
+    "social_mentions", "stock_prices", "benchmarks",
 )  # fmt: skip
 MARTS = {
     "self_service_daily": 200,
@@ -23,6 +25,7 @@ MARTS = {
     "journey_emotion_daily": 3,
     "social_daily": 200,
     "stock_daily": 70,
+    "benchmark_targets": 15,
 }
 """The marts of the subject, and how many rows they have at least in this company."""
 DAYS, NIGHTS = 75, 3
@@ -42,12 +45,13 @@ def test_marts_equal_the_truth_after_every_night_and_a_rebuild(tmp_path: Path) -
     company, home = simulate(customers=300, days=DAYS, seed=31), tmp_path / "home"
     write_company(company, home, FEEDS)
     last = company.start + timedelta(days=DAYS - 1 - NIGHTS)
-    assert run(home, "backfill", company.start, last) in (0, 3)
-    _assert_true(company, home, last)
-    for night in range(NIGHTS):
-        assert run(home, "nightly", last + timedelta(days=night + 1)) in (0, 3)
-    _assert_true(company, home, company.data_through)
+    assert night(home, "backfill", Window.of_days(company.start, last))
+    for n in range(1, NIGHTS + 1):
+        day = last + timedelta(days=n)
+        assert night(home, f"night{n}", Window.of_days(day, day))
+        if n in (1, NIGHTS):
+            _assert_true(company, home, day)
     before = tmp_path / "before.duckdb"
     shutil.copy(release_of(home), before)
-    assert run(home, "rebuild") in (0, 3)
+    assert night(home, "rebuild", None)
     assert rows_that_differ(before, release_of(home)) == {}

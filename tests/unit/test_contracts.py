@@ -94,6 +94,10 @@ RULES: dict[tuple[str, str], tuple[dict[str, Any], dict[str, Any]]] = {
     ("cart_events", "known_event"): ({"event": "click"}, {"event": "checkout"}),
     ("cart_events", "quantity_positive"): ({"event": "remove", "quantity": 0}, {"event": "add", "quantity": 0.5}),
     ("case_events", "known_event"): ({"event": "Opened"}, {"event": "reopened"}),
+    ("case_events", "known_actor"): ({"actor_type": "robot"}, {"actor_type": "bot"}),
+    ("service_targets", "known_kind"): ({"kind": "solve"}, {"kind": "resolution"}),
+    ("service_targets", "known_clock"): ({"kind": "answer", "clock": "business"}, {"kind": "resolution", "clock": "business"}),
+    ("service_targets", "believable_target"): ({"target_seconds": -1}, {"target_seconds": 0}),
     ("cases", "resolved_after_opened"): (
         {"opened_at": "2026-01-02 10:00:01", "resolved_at": "2026-01-02 10:00:00"},
         {"opened_at": "2026-01-02 10:00:00", "resolved_at": "2026-01-02 10:00:00"},

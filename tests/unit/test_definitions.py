@@ -60,6 +60,7 @@ def test_marts_without_a_configured_feed_are_off() -> None:
     assert not of_contracts & {"sales_daily", "clv_daily", "fcr_daily", "cart_abandonment_daily", "contact_volume_daily"}
     assert "stg_cart_events" not in models_on({"order_lines"})
     assert {"sales_daily", "int_refunds", "stg_orders"} <= models_on({"order_lines"})
+    assert not {"fcr_daily", "cart_abandonment_daily"} & models_on({"order_lines"}), "metric_daily reads the marts that are on"
 
 
 @pytest.mark.parametrize("env", ["local", "ci"])

@@ -16,6 +16,7 @@ with case_rows as (
 source_rows as (
   select
     r.*, c.resolved_day, c.channel, c.topic, c.queue, c.resolution_minutes, c.is_one_touch,
+    c.resolution_business_minutes, c.due_at, c.is_resolved_in_time,
     coalesce(r._exclusion, 'its case is left out: ' || s._exclusion) as exclusion,
     -- a case counts on its own row, or on the event that resolved it where the export has no cases
     cast(row_number() over (partition by r.case_id, r._exclusion is null order by r.place) = 1 as integer) as adds
@@ -30,6 +31,10 @@ counted as (
     case when resolution_minutes is null then 'nothing tells when it was raised' end as left_out,
     case when resolution_minutes is not null then adds end as cases_resolved,
     resolution_minutes * adds as resolution_minutes,
+    case when resolution_minutes is not null and resolution_business_minutes is not null then adds end as cases_with_calendar,
+    resolution_business_minutes * adds as business_minutes,
+    case when resolution_minutes is not null and due_at is not null then adds end as cases_with_target,
+    case when resolution_minutes is not null and is_resolved_in_time then adds end as resolved_in_time,
     case when resolution_minutes is not null and is_one_touch then adds end as one_touch_cases
   from source_rows
   where exclusion is null and resolved_day is not null
@@ -44,11 +49,14 @@ counted as (
       when resolved_day is null then 'the case is open: reopened since, or this was before it was raised'
       else 'the case was resolved again later'
     end,
-    null, null, null
+    null, null, null, null, null, null, null
   from source_rows
   where said_day is not null and (exclusion is not null or resolved_day is null or said_day < resolved_day)
 )
 
 {{ explained(
-  'counted', ['channel', 'topic', 'queue'], ['cases_resolved', 'resolution_minutes', 'one_touch_cases'], 'double'
+  'counted', ['channel', 'topic', 'queue'], [
+    'cases_resolved', 'resolution_minutes', 'cases_with_calendar', 'business_minutes', 'cases_with_target', 'resolved_in_time',
+    'one_touch_cases'
+  ], 'double'
 ) }}

@@ -22,6 +22,7 @@ select
   any_value(first_order_day) as first_order_day,
   max(activity_day) filter (where orders > 0) as last_order_day,
   min(activity_day) filter (where is_activity) as first_activity_day,
+  max(activity_day) filter (where is_activity) as last_activity_day,
   cast(sum(orders) as bigint) as orders,
   cast(sum(gross_amount) as decimal(18, 4)) as gross_amount,
   cast(sum(discount_amount) as decimal(18, 4)) as discount_amount,

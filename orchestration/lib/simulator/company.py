@@ -185,6 +185,8 @@ class Case(NamedTuple):
     reopen_count: int | None
     is_spam: bool
     updated_at: datetime
+    # The demo company's targets are a feed of their own.
+    due_at: datetime | None = None
 
 
 class CaseEvent(NamedTuple):

@@ -528,6 +528,48 @@ def _curve(books: Books, end: date, plan: str, found: list[tuple[int, bool]]) ->
         }
 
 
+def _retention_cohorts_by_segment(books: Books) -> Rows:
+    """A row for every month since a segment's first order, by orders alone; the split is by the very first order, whenever it is.
+
+    Its product is the one most was spent on, of equal ones that of the line that sorts first.
+    """
+    categories = {product.product_id: product.category for product in books.rows["products"]}
+    first: dict[str, Any] = {}
+    for sale in books.sales:
+        if sale.is_purchase and sale.day and sale.person:
+            other = first.get(sale.person)
+            if other is None or (sale.order.ordered_at, sale.order.order_id) < (other.order.ordered_at, other.order.order_id):
+                first[sale.person] = sale
+    months = {person: {day.replace(day=1) for day in days} for person, days in _order_days(books).items()}
+    cohorts: dict[tuple[date, str, str], list[str]] = defaultdict(list)
+    for person, active in months.items():
+        lines = [line for line in first[person].lines if not line.is_return and line.product_id is not None]
+        dearest = min(lines, key=lambda line: (-line.quantity * line.unit_price, line.line_id), default=None)
+        category = categories.get(dearest.product_id) if dearest else None
+        cohorts[min(active), "first_product_category", category or UNKNOWN].append(person)
+        cohorts[min(active), "entry_channel", first[person].order.sales_channel or UNKNOWN].append(person)
+    for (cohort, dimension, segment), people in cohorts.items():
+        month, since = cohort, 0
+        while month <= books.through:
+            active_people = sum(month in months[person] for person in people)
+            or_later = sum(max(months[person]) >= month for person in people)
+            yield {
+                "cohort_month": cohort,
+                "months_since": since,
+                "dimension": dimension,
+                "segment": segment,
+                "customers": len(people),
+                "active": active_people,
+                "active_or_later": or_later,
+                "retention_rate": _ratio(active_people, len(people)),
+                "rolling_retention_rate": _ratio(or_later, len(people)),
+                **books.finality(_next_month(month) - ONE_DAY, 0),
+                "rolling_is_final": False,
+                "rolling_final_on": date.max,
+            }
+            month, since = _next_month(month), since + 1
+
+
 SUBJECT = Subject(
     feeds={"marketing_spend": Spend, "campaigns": Campaign, "referrals": Referral, "products": Product},
     layouts=LAYOUTS,
@@ -573,6 +615,19 @@ SUBJECT = Subject(
             ("metric_date",),
             ("new_customers", "referred_customers", "active_customers", "referrers", "referral_rate", "referrer_rate"),
             _referrals_daily,
+        ),
+        "retention_cohorts_by_segment": Truth(
+            ("cohort_month", "months_since", "dimension", "segment"),
+            (
+                "customers",
+                "active",
+                "active_or_later",
+                "retention_rate",
+                "rolling_retention_rate",
+                "rolling_is_final",
+                "rolling_final_on",
+            ),
+            _retention_cohorts_by_segment,
         ),
         "survival": Truth(("metric_date", "plan", "tenure_days"), ("at_risk", "ended", "survival", "standard_error"), _survival),
     },

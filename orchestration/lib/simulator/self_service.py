@@ -117,9 +117,8 @@ def _make_sessions(maker: Maker, contacts: list[Contact]) -> None:
     for contact in contacts:
         pick = rng.random()
         if pick < 0.10:
-            _make_session(
-                maker, rng, contact.started_at - timedelta(seconds=rng.randint(20, 400)), contact.person_id, contact.topic, contact
-            )
+            before = contact.started_at - timedelta(seconds=rng.randint(20, 400))
+            _make_session(maker, rng, before, contact.person_id, contact.topic, contact)
         elif pick < 0.22:
             gap = rng.choice((3600, 2 * 86_400, 6 * 86_400, 7 * 86_400, 7 * 86_400 + 1, 9 * 86_400))
             topic = contact.topic if rng.random() < 0.8 else rng.choice(TOPICS)
@@ -181,9 +180,7 @@ def _make_shipments(maker: Maker, orders: list[Order]) -> None:
             maker.post("shipments", row, maker.clock.index(shipped), 1 if rng.random() < 0.01 else 0)
             fate = rng.choices(("delivered", "lost", "on its way"), (95, 2, 3))[0]
             if fate != "on its way" and maker.clock.index(delivered) < maker.days:
-                last = row._replace(
-                    delivered_at=delivered if fate == "delivered" else None, status=fate, updated_at=delivered
-                )
+                last = row._replace(delivered_at=delivered if fate == "delivered" else None, status=fate, updated_at=delivered)
                 maker.post("shipments", last, maker.clock.index(delivered), 1 if rng.random() < 0.02 else 0)
 
 
@@ -207,10 +204,9 @@ def _make_segments(maker: Maker, contacts: list[Contact]) -> None:
             )  # fmt: skip
             delivered = maker.post("sentiment_segments", row, day, 1 if rng.random() < 0.01 else 0)
             if rng.random() < 0.02 and delivered + 2 < maker.days:
-                heard_again = row._replace(
-                    sentiment="negative", score=-60, updated_at=maker.clock.plain(delivered + 1, rng.randrange(9 * 3600, 17 * 3600))
-                )
-                maker.post("sentiment_segments", heard_again, delivered + 1)
+                heard_at = maker.clock.plain(delivered + 1, rng.randrange(9 * 3600, 17 * 3600))
+                again = row._replace(sentiment="negative", score=-60, updated_at=heard_at)
+                maker.post("sentiment_segments", again, delivered + 1)
 
 
 # ---- how it is exported ---------------------------------------------------------------------------------------------
@@ -354,7 +350,6 @@ def _ivr_requests_daily(books: Books) -> Rows:
                 "metric_date": day,
                 "intent": intent,
                 "selections": len(chosen),
-                "sessions": len({event.session_id for event in chosen}),
                 "depth_sum": sum(depths),
                 "depth_count": len(depths),
                 "depth_mean": _ratio(sum(depths), len(depths)),
@@ -561,7 +556,7 @@ def _emotion_daily(books: Books) -> Rows:
             "net_positive": positive - negative,
             "tone_contacts": len(changes),
             "tone_change_sum": float(sum(changes)),
-            "tone_change_sumsq": _sum_of_squares(changes, 6),
+            "tone_change_sumsq": _sum_of_squares(changes),
             "net_emotion": _ratio(positive - negative, scored),
             "tone_change": _ratio(float(sum(changes)), len(changes)),
             **books.finality(day, 0),
@@ -588,18 +583,22 @@ def _journey_emotion_daily(books: Books) -> Rows:
             "channel": channel,
             "journeys": len(found),
             "peak_end_sum": float(sum(found)),
-            "peak_end_sumsq": _sum_of_squares(found, 7),
+            "peak_end_sumsq": _sum_of_squares(found),
             "peak_end_emotion": _ratio(float(sum(found)), len(found)),
             **books.finality(day, books.definitions.journey_rest_days),
         }
 
 
-def _sum_of_squares(values: Iterable[Decimal], places: int) -> float:
-    return float(_rounded(sum((Fraction(value) ** 2 for value in values), Fraction(0)), places))
+def _sum_of_squares(values: Iterable[Decimal]) -> float:
+    return float(sum(value**2 for value in values))
 
 
 def _prefixed(name: str, finality: dict[str, Any]) -> dict[str, Any]:
     return {f"{name}_{column}": value for column, value in finality.items()}
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
 
 
 SUBJECT = Subject(
@@ -621,34 +620,35 @@ SUBJECT = Subject(
     marts={
         "self_service_daily": Truth(
             ("metric_date", "channel", "topic"),
-            tuple(
-                ["sessions", "contained", "handed_off", "goal_reached", "known_person_sessions", "resolved_contained", "containment_rate", "resolved_containment_rate", "containment_is_final", "containment_final_on"]
+            _words(
+                "sessions contained handed_off goal_reached known_person_sessions resolved_contained "
+                "containment_rate resolved_containment_rate containment_is_final containment_final_on"
             ),
             _self_service_daily,
         ),
         "ivr_requests_daily": Truth(
             ("metric_date", "intent"),
-            tuple(["selections", "sessions", "depth_sum", "depth_count", "depth_mean", "share_of_day", "rank_of_day"]),
+            _words("selections depth_sum depth_count depth_mean share_of_day rank_of_day"),
             _ivr_requests_daily,
         ),
         "service_to_sales_daily": Truth(
             ("metric_date", "channel", "topic"),
-            tuple(
-                ["handled_contacts", "eligible_contacts", "resolved_contacts", "sold_soon", "sold", "soon_sales_rate", "service_to_sales_rate"]
-            ),
+            _words("handled_contacts eligible_contacts resolved_contacts sold_soon sold soon_sales_rate service_to_sales_rate"),
             _service_to_sales_daily,
         ),
         "contacts_per_order_daily": Truth(
             ("metric_date",),
-            tuple(
-                ["contacts", "orders", "known_person_orders", "contacted_orders", "journeys", "journey_contacts", "contacts_per_order", "contacted_order_rate", "contacts_per_journey", "gross_is_final", "gross_final_on"]
+            _words(
+                "contacts orders known_person_orders contacted_orders journeys journey_contacts "
+                "contacts_per_order contacted_order_rate contacts_per_journey gross_is_final gross_final_on"
             ),
             _contacts_per_order_daily,
         ),
         "emotion_daily": Truth(
             ("metric_date", "channel", "topic"),
-            tuple(
-                ["contacts", "segments", "scored", "positive", "neutral", "negative", "net_positive", "tone_contacts", "tone_change_sum", "tone_change_sumsq", "net_emotion", "tone_change"]
+            _words(
+                "contacts segments scored positive neutral negative net_positive tone_contacts tone_change_sum "
+                "tone_change_sumsq net_emotion tone_change"
             ),
             _emotion_daily,
         ),

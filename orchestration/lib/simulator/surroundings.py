@@ -1,10 +1,10 @@
-"""What surrounds the company: what is said of it in public, and the price of its shares.
+"""What surrounds the company: what is said of it in public, the price of its shares, and what others reach.
 
 Here belongs: the rows of these feeds, their exports and their marts. Not here: anything that customers did with the company.
 """
 
 from collections import defaultdict
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -13,7 +13,7 @@ from orchestration.lib.simulator.exports import Cell, Column, Layout
 from orchestration.lib.simulator.exports import _money as money
 from orchestration.lib.simulator.exports import _zulu as zulu
 from orchestration.lib.simulator.subject import Subject, Truth
-from orchestration.lib.simulator.truth import Books, Rows, _ratio
+from orchestration.lib.simulator.truth import UNKNOWN, Books, Rows, _ratio
 
 
 class SocialMention(NamedTuple):
@@ -41,13 +41,28 @@ class StockPrice(NamedTuple):
     updated_at: datetime
 
 
+class Benchmark(NamedTuple):
+    """A target or a figure of others, one version; the value in hundredths."""
+
+    benchmark_id: str
+    metric: str
+    kind: str
+    industry: str | None
+    source: str | None
+    value: int
+    valid_from: date
+    valid_to: date | None
+    updated_at: datetime | None
+
+
 # ---- what happened --------------------------------------------------------------------------------------------------
 
 
 def make(maker: Maker) -> None:
-    """Mentions of every day, and prices of weekdays that are no holiday of the exchange."""
+    """Mentions of every day, prices of weekdays that are no holiday of the exchange, and targets for a quarter each."""
     _make_mentions(maker)
     _make_prices(maker)
+    _make_benchmarks(maker)
 
 
 def _make_mentions(maker: Maker) -> None:
@@ -89,6 +104,26 @@ def _make_prices(maker: Maker) -> None:
         told.append((day, row))
 
 
+def _make_benchmarks(maker: Maker) -> None:
+    """Targets that follow each other, some corrected; figures of an industry for a year."""
+    rng = maker.stream("benchmarks")
+    aims = {"containment_rate": 70, "fcr_rate": 75, "cart_abandonment_rate": 65, "contacts_per_order": 40, "social_sentiment": 10}
+    for metric, aim in aims.items():
+        for day in range(0, maker.days, 30):
+            first = maker.clock.start + timedelta(days=day)
+            said_at = maker.clock.plain(day, 9 * 3600)
+            row = Benchmark(maker.number("B"), metric, "target", None, None, aim + day // 30, first, None, said_at)
+            maker.post("benchmarks", row, day)
+            if rng.random() < 0.3 and day + 5 < maker.days:
+                again = row._replace(value=aim, updated_at=maker.clock.plain(day + 5, 9 * 3600))
+                maker.post("benchmarks", again, day + 5)
+        year = date(maker.clock.start.year, 1, 1), date(maker.clock.start.year, 12, 31)
+        said_at = maker.clock.plain(1, 9 * 3600)
+        maker.post(
+            "benchmarks", Benchmark(maker.number("B"), metric, "industry", "retail", "yearbook", aim - 5, *year, said_at), 1
+        )
+
+
 # ---- how it is exported ---------------------------------------------------------------------------------------------
 
 
@@ -100,6 +135,7 @@ def _boolean(value: bool | None, _: ZoneInfo) -> Cell:
     return value
 
 
+_FROM_EPOCH = "strftime(make_timestamp(cast(\"posted_ms\" as bigint) * 1000), '%Y-%m-%dT%H:%M:%SZ')"
 LAYOUTS = {
     "social_mentions": Layout(
         "context",
@@ -108,7 +144,7 @@ LAYOUTS = {
         (
             Column("mention_id", "id"),
             Column("network", "source"),
-            Column("published_at", "posted_ms", _epoch_ms, "strftime(make_timestamp(cast(\"posted_ms\" as bigint) * 1000), '%Y-%m-%dT%H:%M:%SZ')"),
+            Column("published_at", "posted_ms", _epoch_ms, _FROM_EPOCH),
             Column("sentiment", "tone"),
             Column("is_repost", "repost", _boolean),
             Column("is_referral", "recommends", _boolean),
@@ -116,6 +152,20 @@ LAYOUTS = {
             Column("is_spam", "spam", _boolean),
             Column("updated_at", "updated", zulu),
         ),
+    ),
+    "benchmarks": Layout(
+        "context",
+        "csv",
+        "csv",
+        (
+            Column("benchmark_id", "id"),
+            *(Column(name, name) for name in ("metric", "kind", "industry", "source")),
+            Column("value", "figure", money),
+            Column("valid_from", "from"),
+            Column("valid_to", "to"),
+            Column("updated_at", "updated_at", zulu),
+        ),
+        expected=None,
     ),
     "stock_prices": Layout(
         "context",
@@ -182,16 +232,55 @@ def _stock_daily(books: Books) -> Rows:
             }
 
 
+def _benchmark_targets(books: Books) -> Rows:
+    """A row for what holds on at least one day, when one day after the other is asked which row holds on it.
+
+    That is the row that began last, unless the day is after the end it names; of two that began at once the newer
+    version, and the later id of two such.
+    """
+    groups: dict[tuple[Any, ...], list[Benchmark]] = defaultdict(list)
+    for row in books.rows["benchmarks"]:
+        groups[row.metric, row.kind, row.industry, row.source].append(row)
+    for rows in groups.values():
+        rows.sort(key=lambda row: (row.valid_from, row.updated_at or datetime.min.replace(tzinfo=UTC), row.benchmark_id))
+        for n, row in enumerate(rows):
+            later = [other.valid_from for other in rows[n + 1 :]]
+            ends = [*later, *([row.valid_to + timedelta(days=1)] if row.valid_to else [])]
+            until = min(ends, default=date.max)
+            if until > row.valid_from:
+                yield {
+                    "benchmark_id": row.benchmark_id,
+                    "metric": row.metric,
+                    "kind": row.kind,
+                    "industry": row.industry or UNKNOWN,
+                    "source": row.source or UNKNOWN,
+                    "value": row.value / 100,
+                    "valid_from": row.valid_from,
+                    "valid_until": until,
+                    "is_in_force": row.valid_from <= books.through < until,
+                }
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
 SUBJECT = Subject(
-    feeds={"social_mentions": SocialMention, "stock_prices": StockPrice},
+    feeds={"social_mentions": SocialMention, "stock_prices": StockPrice, "benchmarks": Benchmark},
     key_width={"stock_prices": 2},
     layouts=LAYOUTS,
     make=make,
     marts={
         "social_daily": Truth(
             ("metric_date", "network", "kind"),
-            tuple(["mentions", "positive", "neutral", "negative", "unscored", "net_positive", "referral_mentions", "social_sentiment"]),
+            _words("mentions positive neutral negative unscored net_positive referral_mentions social_sentiment"),
             _social_daily,
+        ),
+        "benchmark_targets": Truth(
+            ("benchmark_id",),
+            _words("metric kind industry source value valid_from valid_until is_in_force"),
+            _benchmark_targets,
+            has_finality=False,
         ),
         "stock_daily": Truth(
             ("metric_date", "symbol"), ("currency", "close", "adjusted_close", "trading_day", "is_carried"), _stock_daily

@@ -46,7 +46,6 @@ MART_KEYS: dict[str, tuple[str, ...]] = {
     "clv_customer": ("person_id",),
     "clv_daily": ("metric_date",),
     "contact_volume_daily": ("metric_date", "hour", "channel", "topic", "queue"),
-    "resolution_daily": ("metric_date", "channel", "topic", "queue"),
     "fcr_daily": ("metric_date", "channel", "topic"),
     "cart_abandonment_daily": ("metric_date", "device"),
 }
@@ -72,6 +71,10 @@ class Definitions:
     service_to_sales_days: int = 7
     order_contact_days: int = 30
     journey_rest_days: int = 30
+    short_abandon_seconds: int = 5
+    messaging_channels: str = "chat,messaging,sms,whatsapp"
+    quality_window_days: int = 14
+    agent_min_n: int = 10
     late_allowance_days: int = 3
     margin_share: float = 1.0
     max_lifespan_years: float = 5.0
@@ -247,7 +250,6 @@ class Books:
             "clv_customer": lambda: _clv_customer(self),
             "clv_daily": lambda: _clv_daily(self),
             "contact_volume_daily": lambda: _contact_volume_daily(self),
-            "resolution_daily": lambda: _resolution_daily(self),
             "fcr_daily": lambda: _fcr_daily(self),
             "cart_abandonment_daily": lambda: _cart_abandonment_daily(self),
         }
@@ -452,13 +454,18 @@ def _retention_cohorts(books: Books) -> Rows:
         month, since = cohort, 0
         while month <= books.through:
             active_people = sum(month in months[person] for person in people)
+            or_later = sum(max(months[person]) >= month for person in people)
             yield {
                 "cohort_month": cohort,
                 "months_since": since,
                 "customers": len(people),
                 "active": active_people,
+                "active_or_later": or_later,
                 "retention_rate": _ratio(active_people, len(people)),
+                "rolling_retention_rate": _ratio(or_later, len(people)),
                 **books.finality(_next_month(month) - ONE_DAY, 0),
+                "rolling_is_final": False,
+                "rolling_final_on": date.max,
             }
             month, since = _next_month(month), since + 1
 
@@ -574,7 +581,7 @@ def _clv_days(books: Books, wanted: list[date]) -> Rows:
 # ---- contact centre -------------------------------------------------------------------------------------------------
 
 
-def _contacts(books: Books) -> Iterator[Contact]:
+def counted_contacts(books: Books) -> Iterator[Contact]:
     """Inbound contacts up to the last complete day: no transfer legs, no spam."""
     for contact in books.rows["contacts"]:
         is_leg = contact.root_contact_id is not None and contact.root_contact_id != contact.contact_id
@@ -586,7 +593,7 @@ def _contacts(books: Books) -> Iterator[Contact]:
 def _contact_volume_daily(books: Books) -> Rows:
     """A row wherever there was a contact."""
     parts: dict[tuple[Any, ...], dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for contact in _contacts(books):
+    for contact in counted_contacts(books):
         wall = contact.started_at.astimezone(books.zone)
         key = (wall.date(), wall.hour, contact.channel, contact.topic or UNKNOWN, contact.queue or UNKNOWN)
         parts[key]["inbound"] += 1
@@ -606,43 +613,10 @@ def _contact_volume_daily(books: Books) -> Rows:
         }
 
 
-def _resolution_daily(books: Books) -> Rows:
-    """A case nobody delivered a row of is known by its events; without a time at which it was raised it counts nowhere."""
-    events: dict[str, list[CaseEvent]] = defaultdict(list)
-    for event in sorted(books.rows["case_events"], key=lambda event: event.occurred_at):
-        events[event.case_id].append(event)
-    cases: dict[str, Case | None] = {case_id: None for case_id in events}
-    cases |= {case.case_id: case for case in books.rows["cases"]}
-    parts: dict[tuple[Any, ...], list[float]] = defaultdict(lambda: [0, 0.0, 0])
-    for case_id, case in cases.items():
-        history = events[case_id]
-        opened = [event.occurred_at for event in history if event.event == "opened"]
-        raised_at = case.opened_at if case else min(opened, default=None)
-        resolved_at = _resolved_at(case, history)
-        if (case and case.is_spam) or raised_at is None or resolved_at is None or resolved_at < raised_at:
-            continue
-        dimensions = (case.channel or UNKNOWN, case.topic or UNKNOWN, case.queue or UNKNOWN) if case else (UNKNOWN,) * 3
-        row = parts[(books.day(resolved_at), *dimensions)]
-        row[0] += 1
-        row[1] += (resolved_at - raised_at).total_seconds()
-        row[2] += _is_one_touch(case, history)
-    for (day, channel, topic, queue), (count, seconds, one_touch) in parts.items():
-        yield {
-            "metric_date": day,
-            "channel": channel,
-            "topic": topic,
-            "queue": queue,
-            "cases_resolved": int(count),
-            "resolution_minutes": seconds / 60,
-            "one_touch_cases": int(one_touch),
-            "average_resolution_minutes": _ratio(seconds / 60, count),
-            "one_touch_rate": _ratio(one_touch, count),
-            **books.finality(day, books.definitions.reopen_window_days),
-        }
+def resolved_at(case: Case | None, history: list[CaseEvent]) -> datetime | None:
+    """When a case was resolved: the source's own word first, then the last resolution, then a closing without one.
 
-
-def _resolved_at(case: Case | None, history: list[CaseEvent]) -> datetime | None:
-    """The source's own word first, then the last resolution, then a closing without one; each unless a reopening undid it.
+    Each unless a reopening undid it.
 
     At the very instant of a reopening the source's word stands, an event does not.
     """
@@ -657,7 +631,8 @@ def _resolved_at(case: Case | None, history: list[CaseEvent]) -> datetime | None
     return None
 
 
-def _is_one_touch(case: Case | None, history: list[CaseEvent]) -> bool:
+def is_one_touch(case: Case | None, history: list[CaseEvent]) -> bool:
+    """Whether it never changed hands nor was reopened; the source's counts first, then its events."""
     counts: dict[str, int] = defaultdict(int)
     for event in history:
         counts[event.event] += 1
@@ -676,7 +651,7 @@ def _fcr_daily(books: Books) -> Rows:
             reopened[event.case_id].append(event.occurred_at)
     parts: dict[tuple[Any, ...], dict[str, int]] = defaultdict(lambda: defaultdict(int))
     chains: dict[tuple[str, str], list[Contact]] = defaultdict(list)
-    for contact in _contacts(books):
+    for contact in counted_contacts(books):
         if contact.outcome == "handled" and not books.excluded(contact.person_id):
             topic = contact.topic or UNKNOWN
             row = parts[(books.day(contact.started_at), contact.channel, topic)]
@@ -824,13 +799,13 @@ COLUMNS: dict[str, str] = {
     "average_order_value",
     "retention_daily": "active_at_start retained retention_rate",
     "churn_daily": "active_at_start lost reactivated churn_rate",
-    "retention_cohorts": "customers active retention_rate",
+    "retention_cohorts": "customers active active_or_later retention_rate rolling_retention_rate rolling_is_final "
+    "rolling_final_on",
     "clv_customer": "as_of_date first_order_date last_order_date orders gross_amount discount_amount refund_amount "
     "net_amount margin_amount clv_historic orders_trailing_365d net_amount_trailing_365d clv_simple",
     "clv_daily": "customers_to_date orders_to_date net_amount_to_date clv_historic_mean orders_trailing_365d "
     "net_amount_trailing_365d purchasers_trailing_365d active_365d_ago lost_since_365d clv_simple",
     "contact_volume_daily": "inbound handled abandoned contained",
-    "resolution_daily": "cases_resolved resolution_minutes one_touch_cases average_resolution_minutes one_touch_rate",
     "fcr_daily": "eligible_contacts known_person_contacts issues resolved_first_contact fcr_rate",
     "cart_abandonment_daily": "carts abandoned converted open recovered emptied checkout_carts checkout_abandoned "
     "abandonment_rate recovered_is_final recovered_final_on",

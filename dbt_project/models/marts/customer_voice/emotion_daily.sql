@@ -15,7 +15,7 @@ with sums as (
     cast(sum(positive) - sum(negative) as bigint) as net_positive,
     count(tone_change) as tone_contacts,
     cast(coalesce(sum(tone_change), 0) as decimal(18, 6)) as tone_change_sum,
-    cast(coalesce(sum(tone_change * tone_change), 0) as decimal(18, 6)) as tone_change_sumsq
+    cast(coalesce(sum(tone_change * tone_change), 0) as decimal(38, 12)) as tone_change_sumsq
   from {{ ref('int_contact_emotions') }}
   where {{ affected_filter('emotion_day') }}
   group by emotion_day, channel, topic

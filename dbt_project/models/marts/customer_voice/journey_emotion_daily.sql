@@ -18,7 +18,7 @@ sums as (
     metric_date, channel,
     count(*) as journeys,
     cast(sum(peak_end) as decimal(18, 7)) as peak_end_sum,
-    cast(sum(peak_end * peak_end) as decimal(18, 7)) as peak_end_sumsq
+    cast(sum(peak_end * peak_end) as decimal(38, 14)) as peak_end_sumsq
   from journeys
   group by metric_date, channel
 )

@@ -8,7 +8,6 @@ with sums as (
     event_day as metric_date,
     intent,
     count(*) as selections,
-    count(distinct session_id) as sessions,
     cast(coalesce(sum(depth), 0) as bigint) as depth_sum,
     count(depth) as depth_count
   from {{ ref('int_ivr_selections') }}
@@ -17,11 +16,11 @@ with sums as (
 )
 
 select
-  metric_date, intent, selections, sessions, depth_sum, depth_count,
+  metric_date, intent, selections, depth_sum, depth_count,
   {{ ratio('depth_sum', 'depth_count') }} as depth_mean,
   {{ ratio('selections', 'sum(selections) over (partition by metric_date)') }} as share_of_day,
   -- intents chosen as often share a place
-  rank() over (partition by metric_date order by selections desc) as rank_of_day,
+  cast(rank() over (partition by metric_date order by selections desc) as integer) as rank_of_day,
   {{ is_final('metric_date') }} as is_final,
   {{ final_on('metric_date') }} as final_on
 from sums

@@ -17,6 +17,7 @@ select
   opened_at,
   resolved_at,
   closed_at,
+  due_at,
   reassignment_count,
   reopen_count,
   updated_at,

@@ -1,5 +1,8 @@
 -- grain: one row per contact_id: its newest version, excluded rows flagged in _exclusion; where it came from in _delivery and _line
-{{ config(meta={'changed_by': [['raw', 'contacts']], 'logs': [{'entity': 'contact', 'key': 'contact_id', 'day': 'contact_day'}]}) }}
+{{ config(meta={'changed_by': [['raw', 'contacts']], 'logs': [
+  {'entity': 'contact', 'key': 'contact_id', 'day': 'contact_day'},
+  {'entity': 'case', 'key': 'case_id', 'day': 'null', 'compare': ['_key', 'case_id', 'answered_at', 'ended_at', 'outcome', '_exclusion']},
+]}) }}
 
 with newest as (
   {{ newest_version('contacts') }}

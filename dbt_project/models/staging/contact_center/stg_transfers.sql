@@ -1,5 +1,5 @@
 -- grain: one row per transfer_id: its newest version, excluded rows flagged in _exclusion; where it came from in _delivery and _line
-{{ config(meta={'changed_by': [['raw', 'transfers']], 'logs': [{'entity': 'contact', 'key': 'contact_id', 'day': 'transfer_day'}]}) }}
+{{ config(meta={'changed_by': [['raw', 'transfers']], 'logs': [{'entity': 'transfer', 'key': 'transfer_id', 'day': 'transfer_day'}]}) }}
 
 with newest as (
   {{ newest_version('transfers') }}
