@@ -10,7 +10,16 @@ Not here: anything that reads exports, any SQL of the marts, and anything random
 
 from types import ModuleType
 
-from orchestration.lib.simulator import commerce, contact_center, customer_360, customer_base, persons, self_service, surroundings, surveys
+from orchestration.lib.simulator import (
+    commerce,
+    contact_center,
+    customer_360,
+    customer_base,
+    persons,
+    self_service,
+    surroundings,
+    surveys,
+)
 from orchestration.lib.simulator.company import FEEDS as _FEEDS
 from orchestration.lib.simulator.company import BadRow, Company, simulate
 from orchestration.lib.simulator.subject import register
@@ -18,7 +27,16 @@ from orchestration.lib.simulator.truth import MART_KEYS
 
 CORE_FEEDS = tuple(feed for feed in _FEEDS if feed not in surveys.SUBJECT.feeds)
 """The feeds of the core, without those of the subjects below."""
-SUBJECTS: tuple[ModuleType, ...] = (commerce, contact_center, customer_360, customer_base, persons, self_service, surroundings, surveys)
+SUBJECTS: tuple[ModuleType, ...] = (
+    commerce,
+    contact_center,
+    customer_360,
+    customer_base,
+    persons,
+    self_service,
+    surroundings,
+    surveys,
+)
 for _subject in SUBJECTS:
     register(_subject.SUBJECT)
 
