@@ -34,6 +34,8 @@ class Property(BaseModel):
     classification: Literal["public", "personal"] = "public"
     normalize: Literal["email", "phone"] | None = None
     """Adds the raw column `<name>_key`: what the text means, however it was typed (`normalise.py`)."""
+    physicalType: Literal["DECIMAL(18, 10)"] | None = None
+    """Where a number needs more than four decimals."""
 
 
 class RowRule(BaseModel):

@@ -60,9 +60,14 @@ class Dialect:
     decimal: str = "."
 
 
+def raw_type(column: Property) -> str:
+    """The DuckDB type of a column of a raw table."""
+    return column.physicalType or RAW_TYPES[column.logicalType]
+
+
 def raw_table_ddl(contract: Contract) -> str:
     """`create table if not exists raw.<feed>` with the contract's columns, keys made of them, and the lineage columns."""
-    columns = [f"{ident(column.name)} {RAW_TYPES[column.logicalType]}" for column in contract.properties]
+    columns = [f"{ident(column.name)} {raw_type(column)}" for column in contract.properties]
     columns += [f"{ident(name)} VARCHAR" for name in key_columns(contract)]
     columns += [f"{ident(name)} {kind}" for name, kind in LINEAGE_COLUMNS.items()]
     return f"create table if not exists raw.{ident(contract.id)} ({', '.join(columns)})"
@@ -86,7 +91,7 @@ def cast(column: Property, text: str, dialect: Dialect) -> str:
             whole = r"[+-]?[0-9]+([.]0*)?" if dialect.decimal == "." else rf"{_THOUSANDS}(,0*)?"
             return f"case when regexp_full_match({text}, '{whole}') then try_cast({_point(text, dialect)} as bigint) end"
         case "number":
-            number = f"try_cast({_point(text, dialect)} as decimal(18, 4))"
+            number = f"try_cast({_point(text, dialect)} as {raw_type(column).lower()})"
             if dialect.decimal == ".":
                 return number
             # 12.50 with a decimal comma would become 1250: dots only between groups of three.

@@ -81,6 +81,7 @@ class Business(BaseModel):
     engaged_session_pages: int = Field(2, ge=1, le=100)
     engagement_settling_days: int = Field(3, ge=0, le=30)
     fx_max_age_days: int = Field(7, ge=0, le=60)
+    initiative_days: int = Field(90, ge=1, le=730)
     nps_trailing_days: int = Field(90, ge=1, le=3650)
     response_window_days: int = Field(30, ge=1, le=365)
     survey_pressure_days: int = Field(30, ge=1, le=365)

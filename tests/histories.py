@@ -62,9 +62,9 @@ THEMES: tuple[tuple[str, ...], ...] = (
 EVENTS = ("opened", "replied", "assigned", "resolved", "resolved", "reopened", "reopened", "closed")
 # Wrong values per feed that its contract must send to quarantine.
 SPOILED = {
-    "orders": (("ordered_at", "soon"), ("status", "sold"), ("currency", "USD"), ("order_id", "")),
-    "order_lines": (("quantity", "some"), ("unit_price", ""), ("currency", "USD")),
-    "refunds": (("amount", "-1.00"), ("refunded_at", ""), ("currency", "USD")),
+    "orders": (("ordered_at", "soon"), ("status", "sold"), ("currency", "dollar"), ("order_id", "")),
+    "order_lines": (("quantity", "some"), ("unit_price", ""), ("currency", "dollar")),
+    "refunds": (("amount", "-1.00"), ("refunded_at", ""), ("currency", "dollar")),
     "cart_events": (("event", "look"), ("occurred_at", "2025-13-01T00:00:00Z")),
     "contacts": (("direction", "sideways"), ("started_at", "")),
     "cases": (("opened_at", "yesterday"), ("reopen_count", "1.5")),
@@ -230,6 +230,10 @@ class _World:
     def person(self) -> str | None:
         return self.rng.choice([*self.persons, *self.persons, None])
 
+    def currency(self) -> str:
+        """What an amount is in: one currency, where nobody exports rates."""
+        return self.rng.choice(("EUR", "EUR", "USD", "USD", "GBP")) if "fx_rates" in self.feeds else "EUR"
+
     def fresh(self, prefix: str) -> str:
         self.made[prefix] += 1
         return f"{prefix}{self.made[prefix]}"
@@ -280,7 +284,7 @@ class _World:
             return self._correct_order(known, day)
         order_id = self.fresh("O")
         header: Values = {
-            "order_id": order_id, "person_id": self.person(), "ordered_at": self.instant(day), "currency": "EUR",
+            "order_id": order_id, "person_id": self.person(), "ordered_at": self.instant(day), "currency": self.currency(),
             "cart_id": rng.choice((None, *sorted({v["cart_id"] for v in self.now["cart_events"].values()}))),
             "status": rng.choice(("paid", "paid", "paid", "pending", "cancelled")),
             "sales_channel": rng.choice(("web", "store", None)), "country": rng.choice(("NL", "DE", None)),
@@ -332,6 +336,7 @@ class _World:
             {"person_id": self.person()}, {"status": rng.choice(("paid", "cancelled"))}, {"is_test": not order["is_test"]},
             {"ordered_at": self.instant(day)}, {"ordered_at": order["ordered_at"] + timedelta(days=rng.choice((-1, 1)))},
             {"country": rng.choice(("NL", "DE", None))}, {"discount_amount": rng.choice((None, 99))}, {},
+            *([{"currency": self.currency()}] * 3 if "fx_rates" in self.feeds else []),
         ))  # fmt: skip
         return self.tell("orders", {**order, **changed})
 
@@ -344,7 +349,7 @@ class _World:
         return self.tell(
             "refunds",
             {"refund_id": self.fresh("R"), "order_id": order_id, "refunded_at": at, "amount": self.rng.choice((100, 1000)),
-             "currency": "EUR"},
+             "currency": self.currency()},
         )  # fmt: skip
 
     def _cart(self, day: date) -> list[tuple[str, Values]]:
@@ -364,7 +369,7 @@ class _World:
             at += timedelta(minutes=rng.choice((0, 1, 90)))
         if "orders" in self.feeds and rng.random() < 0.5:
             hours = rng.choice((-1, 0, 1, 24, 24, 25, 24 * 7, 24 * 7 + 1))
-            order = {"order_id": self.fresh("O"), "person_id": self.person(), "cart_id": cart_id, "currency": "EUR",
+            order = {"order_id": self.fresh("O"), "person_id": self.person(), "cart_id": cart_id, "currency": self.currency(),
                      "ordered_at": at + timedelta(hours=hours), "status": rng.choice(("paid", "paid", "cancelled")),
                      "is_test": None, "country": None, "discount_amount": None}  # fmt: skip
             told += self.tell("orders", order)

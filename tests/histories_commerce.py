@@ -18,8 +18,14 @@ THEMES = (
     ("web_sessions", "page_events"),
     ("web_sessions", "page_events", "persons", "orders", "order_lines"),
     ("page_events", "persons"),
+    ("orders", "order_lines", "refunds", "fx_rates"),
+    ("order_lines", "refunds", "persons", "fx_rates"),
+    ("orders", "order_lines", "fx_rates", "cart_events"),
+    ("initiatives", "orders", "order_lines", "refunds"),
 )
 SPOILED = {
+    "initiatives": (("start_date", "spring"), ("name", "")),
+    "fx_rates": (("rate", "0"), ("rate", "1,2"), ("currency", "dollar"), ("rate_date", "")),
     "web_sessions": (("engaged_seconds", "-1"), ("started_at", ""), ("page_views", "1.5")),
     "page_events": (("event", "hover"), ("occurred_at", "noon"), ("session_id", "")),
 }
@@ -59,4 +65,34 @@ def visit(world: _World, day: date) -> Told:
     return told
 
 
-MAKERS: dict[str, Callable[[_World, date], Told]] = {"web_sessions": visit, "page_events": visit}
+def rate(world: _World, day: date) -> Told:
+    """A rate of the day or of days around it, or another word on one that is known."""
+    rng, known = world.rng, world.some("fx_rates")
+    if known and rng.random() < 0.3:
+        return world.tell("fx_rates", {**known, "rate": rng.choice(("0.5", "1.00005", "0.33333333"))})
+    return world.tell(
+        "fx_rates",
+        {"currency": rng.choice(("USD", "USD", "GBP")), "to_currency": rng.choice(("EUR",) * 8 + ("GBP",)),
+         "rate_date": day - timedelta(days=rng.choice((0, 0, 0, 1, 3, 7, 8, -1, 20))),
+         "rate": rng.choice(("0.9", "0.85", "1.15", "0.0062471"))},
+    )  # fmt: skip
+
+
+def initiative(world: _World, day: date) -> Told:
+    """Something the company did, or another word on when."""
+    rng, known = world.rng, world.some("initiatives")
+    start = day + timedelta(days=rng.choice((0, 0, -1, -5, 3)))
+    end = rng.choice((None, None, start, start + timedelta(days=4)))
+    if known and rng.random() < 0.5:
+        other: dict[str, Any] = rng.choice(({"name": "Renamed"}, {"start_date": start, "end_date": end}, {"end_date": None}))
+        return world.tell("initiatives", {**known, **other})
+    initiative_id = f"I{rng.randint(1, 3)}"
+    return world.tell("initiatives", {"initiative_id": initiative_id, "name": "Better", "start_date": start, "end_date": end})
+
+
+MAKERS: dict[str, Callable[[_World, date], Told]] = {
+    "web_sessions": visit,
+    "page_events": visit,
+    "fx_rates": rate,
+    "initiatives": initiative,
+}

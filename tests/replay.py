@@ -123,7 +123,12 @@ def _night(settings: Settings, run_id: str, window: Window | None, stop: tuple[s
             con.execute("update ops.clock set fingerprint = ?", [fingerprint])
         if where == "built":
             return None
-        judged = [*gates.row_accounting(con, set(feeds)), *gates.orphans(con, set(feeds)), *gates.judge_marts(con, set(feeds))]
+        judged = [
+            *gates.row_accounting(con, set(feeds)),
+            *gates.orphans(con, set(feeds)),
+            *gates.missing_rates(con, set(feeds)),
+            *gates.judge_marts(con, set(feeds)),
+        ]
         record(con, run_id, judged)
         if where == "judged":
             return None

@@ -39,18 +39,42 @@ from (
 where metric_date <= {{ data_through() }} or (metric_date is null and part = 'left_out')
 {%- endmacro %}
 
+{# Orders in another currency than the reporting one, with the rate of their day; NULL while it is not known. #}
+{% macro order_rates() -%}
+select c.order_id, c.rate_key, x.rate
+from {{ ref('int_order_currencies') }} c
+left join {{ ref('int_fx_rates') }} x on c.rate_key = x.rate_key
+where c.is_of_order
+{%- endmacro %}
+
 {#
   One row per staged order header, order line and refund: whose it is, the day it counts on, and what it adds to that
-  day. An order counts on its header, or on its first line where the shop exports no header.
+  day. An order counts on its header, or on its first line where the shop exports no header. Amounts stand in the currency
+  of the row, and as `*_reporting` converted.
 #}
 {% macro order_rows() -%}
+select
+  * exclude (rate, has_cost, cost),
+  {%- for part in ['gross_amount', 'discount_amount', 'refund_amount', 'tax_amount', 'shipping_amount'] %}
+  cast({{ part }} * coalesce(rate, 1) as decimal(18, 4)) as {{ part }}_reporting,
+  {%- endfor %}
+  case when has_cost then coalesce(cast(gross_amount * coalesce(rate, 1) as decimal(18, 4)), 0)
+    - coalesce(cast(discount_amount * coalesce(rate, 1) as decimal(18, 4)), 0)
+    - coalesce(cast(refund_amount * coalesce(rate, 1) as decimal(18, 4)), 0) end as revenue_with_cost_reporting,
+  case when has_cost then cast(coalesce(cost, 0) * coalesce(rate, 1) as decimal(18, 4)) end as cost_reporting
+from (
 select
   'orders' as feed, h._key, h.order_id, o.person_id, h.order_day as day,
   coalesce(o.country, h.country, 'unknown') as country,
   coalesce(o.sales_channel, h.sales_channel, 'unknown') as sales_channel,
   coalesce(o.currency, h.currency, 'unknown') as currency,
   'order header' || coalesce(case when h.person_id <> o.person_id then ', delivered for ' || h.person_id end, '') as note,
-  case when h._exclusion is not null then h._exclusion when x.order_id is not null then x.reason when not o.is_sale then 'no line of it that sells has arrived' end as left_out,
+  case
+    when h._exclusion is not null then h._exclusion
+    when e.order_id is not null then e.reason
+    when r.order_id is not null and r.rate is null then 'held: no exchange rate of ' || coalesce(r.rate_key, h.currency)
+    when not o.is_sale then 'no line of it that sells has arrived'
+  end as left_out,
   false as is_return,
   case when o.is_sale then 1 end as orders,
   cast(null as decimal(18, 4)) as units,
@@ -58,10 +82,14 @@ select
   case when o.is_sale then coalesce(h.discount_amount, 0) end as discount_amount,
   cast(null as decimal(18, 4)) as refund_amount,
   case when o.is_sale then coalesce(h.tax_amount, 0) end as tax_amount,
-  case when o.is_sale then coalesce(h.shipping_amount, 0) end as shipping_amount
+  case when o.is_sale then coalesce(h.shipping_amount, 0) end as shipping_amount,
+  r.rate,
+  o.cost_amount is not null as has_cost,
+  cast(null as decimal(18, 4)) as cost
 from {{ ref('stg_orders') }} h
 left join {{ ref('int_orders') }} o on h.order_id = o.order_id
-left join {{ ref('int_excluded_orders') }} x on h.order_id = x.order_id
+left join {{ ref('int_excluded_orders') }} e on h.order_id = e.order_id
+left join ({{ order_rates() }}) r on h.order_id = r.order_id
 
 union all
 
@@ -70,7 +98,7 @@ select
   case when is_return then 'goods taken back' when is_gift_card then 'gift card' else 'order line' end
     || coalesce(case when not has_header and line_person_id <> person_id then ', delivered for ' || line_person_id end, ''),
   case
-    when not counts then coalesce(_exclusion, 'its order is left out: ' || order_exclusion)
+    when not counts then coalesce(_exclusion, 'its order is left out: ' || order_exclusion, 'held: no exchange rate of ' || coalesce(rate_key, currency))
     when day is null then 'neither the line nor an order header tells its day'
     when is_gift_card then 'a gift card is no revenue'
   end,
@@ -81,14 +109,17 @@ select
   case when counts and not is_return and not is_gift_card then coalesce(discount_amount, 0) end,
   case when counts and is_return and not is_gift_card then -amount end,
   null,
-  null
+  null,
+  rate,
+  counts and not is_gift_card and has_cost and (not is_return or count(*) over returned = count(cost) over returned),
+  cost
 from (
   select
     l._key, l.order_id, o.person_id, l.person_id as line_person_id, l.is_return, l.is_gift_card, l.is_first, l.quantity, l.amount, l.discount_amount,
-    l._exclusion, coalesce(h._exclusion, x.reason) as order_exclusion,
-    l._exclusion is null and h._exclusion is null and x.order_id is null as counts,
+    l.cost, l._exclusion, coalesce(h._exclusion, e.reason) as order_exclusion, r.rate, r.rate_key, o.cost_amount is not null as has_cost,
+    l._exclusion is null and h._exclusion is null and e.order_id is null and (r.order_id is null or r.rate is not null) as counts,
     h.order_id is not null as has_header,
-    coalesce(case when l.is_return then l.line_day end, o.order_day, h.order_day, x.order_day) as day,
+    coalesce(case when l.is_return then l.line_day end, o.order_day, h.order_day, e.order_day) as day,
     -- of a line that nothing dates, the header may say otherwise one day
     case when coalesce(o.order_day, h.order_day, l.line_day) is null then l.country
       else coalesce(o.country, h.country, l.country, 'unknown') end as country,
@@ -100,13 +131,16 @@ from (
     select
       * replace (coalesce(is_return, false) as is_return, coalesce(is_gift_card, false) as is_gift_card),
       cast(quantity * unit_price as decimal(18, 4)) as amount,
+      cast(quantity * unit_cost as decimal(18, 4)) as cost,
       row_number() over (partition by order_id, coalesce(is_return, false), _exclusion order by _key) = 1 as is_first
     from {{ ref('stg_order_lines') }}
   ) l
   left join {{ ref('stg_orders') }} h on l.order_id = h.order_id
   left join {{ ref('int_orders') }} o on l.order_id = o.order_id
-  left join {{ ref('int_excluded_orders') }} x on l.order_id = x.order_id
+  left join {{ ref('int_excluded_orders') }} e on l.order_id = e.order_id
+  left join ({{ order_rates() }}) r on l.order_id = r.order_id
 )
+window returned as (partition by order_id, is_return, is_gift_card, _exclusion, day)
 
 union all
 
@@ -114,17 +148,31 @@ select
   'refunds', f._key, f.order_id, o.person_id, f.refund_day,
   coalesce(o.country, h.country, 'unknown'),
   coalesce(o.sales_channel, h.sales_channel, 'unknown'),
-  coalesce(o.currency, h.currency, {{ setting('reporting_currency') }}),
+  f.currency,
   'refund',
-  coalesce(f._exclusion, 'its order is left out: ' || coalesce(h._exclusion, x.reason)),
+  case
+    when coalesce(f._exclusion, h._exclusion, e.reason) is not null
+      then coalesce(f._exclusion, 'its order is left out: ' || coalesce(h._exclusion, e.reason))
+    when r.order_id is not null and r.rate is null then 'its order is held: no exchange rate of ' || coalesce(r.rate_key, f.currency)
+    when c.order_id is not null and x.rate is null then 'held: no exchange rate of ' || c.rate_key
+  end,
   false, null, null, null, null,
-  case when f._exclusion is null and h._exclusion is null and x.order_id is null then f.amount end,
+  case when f._exclusion is null and h._exclusion is null and e.order_id is null and (r.order_id is null or r.rate is not null)
+    and (c.order_id is null or x.rate is not null) then f.amount end,
   null,
+  null,
+  x.rate,
+  o.cost_amount is not null and (c.order_id is null or x.rate is not null),
   null
 from {{ ref('stg_refunds') }} f
 left join {{ ref('stg_orders') }} h on f.order_id = h.order_id
 left join {{ ref('int_orders') }} o on f.order_id = o.order_id
-left join {{ ref('int_excluded_orders') }} x on f.order_id = x.order_id
+left join {{ ref('int_excluded_orders') }} e on f.order_id = e.order_id
+left join ({{ order_rates() }}) r on f.order_id = r.order_id
+left join {{ ref('int_order_currencies') }} c
+  on f.order_id = c.order_id and f.currency = c.currency and c.rate_day = coalesce(o.order_day, f.refund_day)
+left join {{ ref('int_fx_rates') }} x on c.rate_key = x.rate_key
+)
 {%- endmacro %}
 
 {# Of order_rows: whether a row is a sign of life on its day. #}

@@ -11,14 +11,14 @@ with tested as (
 ),
 
 bought as (
-  select person_id, count(*) as orders, sum(gross_amount - discount_amount) as amount
+  select person_id, count(*) as orders, sum(gross_amount_reporting - discount_amount_reporting) as amount
   from {{ ref('int_orders') }}
   where is_sale and order_day <= {{ data_through() }} and person_id in (select person_id from tested)
   group by person_id
 ),
 
 refunded as (
-  select person_id, sum(refund_amount) as amount
+  select person_id, sum(refund_amount_reporting) as amount
   from {{ ref('int_refunds') }}
   where refund_day <= {{ data_through() }} and person_id in (select person_id from tested)
   group by person_id

@@ -1,4 +1,4 @@
--- Orders and gross of the mart equal the staged lines of orders that count, day by day, without int_orders.
+-- Orders and gross of the mart equal the staged lines of orders that count and are not held for a rate, day by day, without int_orders.
 with headed as (
   select order_id, order_day as metric_date
   from {{ ref('stg_orders') }}
@@ -37,6 +37,10 @@ expected as (
   from {{ ref('stg_order_lines') }} l
   join orders o on l.order_id = o.order_id
   where l._exclusion is null and not coalesce(l.is_return, false)
+    and o.order_id not in (
+      select order_id from {{ ref('int_order_currencies') }}
+      where is_of_order and (rate_key is null or rate_key not in (select rate_key from {{ ref('int_fx_rates') }}))
+    )
   group by o.metric_date
 ),
 

@@ -25,7 +25,6 @@ from data_quality import normalise
 from data_quality.contract import Contract, load_contracts
 from data_quality.rules import (
     LINEAGE_COLUMNS,
-    RAW_TYPES,
     Dialect,
     cast,
     exclusion_expression,
@@ -34,6 +33,7 @@ from data_quality.rules import (
     key_expression,
     literal,
     raw_table_ddl,
+    raw_type,
     reasons_expression,
     version_expression,
 )
@@ -506,7 +506,7 @@ def _raw_columns(contract: Contract) -> list[str]:
 
 
 def _make_incoming(con: duckdb.DuckDBPyConnection, contract: Contract) -> None:
-    columns = [f"{ident(column.name)} {RAW_TYPES[column.logicalType]}" for column in contract.properties]
+    columns = [f"{ident(column.name)} {raw_type(column)}" for column in contract.properties]
     columns += [f"{ident(name)} VARCHAR" for name in key_columns(contract)]
     columns += [f"{ident(name)} {kind}" for name, kind in LINEAGE_COLUMNS.items()]
     columns += ["_reasons varchar[]", "_raw_text varchar"]

@@ -304,7 +304,7 @@ def _placed(rows: list[dict[str, Any]], *names: str) -> list[tuple[Any, ...]]:
 def test_net_sales_down_to_file_and_line(shop: Path) -> None:
     """Gross 20 on a line, discount 2 on the corrected header, refund 4 of the next night's file."""
     found = _ask(shop, "net_sales", FIRST, country="NL")
-    assert (found["value"], found["parts"], found["cells"], found["is_final"]) == (14, {"net_amount": 14}, 1, False)
+    assert (found["value"], found["parts"], found["cells"], found["is_final"]) == (14, {"net_amount_reporting": 14}, 1, False)
     assert found["final_on"] == date(2026, 1, 8)
     assert found["rows_add_up"]
     assert _placed(found["rows"], "entity", "net_amount", "note") == [

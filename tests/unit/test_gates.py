@@ -28,9 +28,10 @@ def con() -> Iterator[duckdb.DuckDBPyConnection]:
 def _volumes(
     con: duckdb.DuckDBPyConnection, mart: str, measure: str, ratio: str, values: dict[date, tuple[float, float]]
 ) -> None:
-    con.execute(f"create table marts.{mart} (metric_date date, {measure} bigint, {ratio} double, resolution_minutes double)")
+    columns = f"metric_date date, {measure} bigint, {ratio} double, margin_rate double, resolution_minutes double"
+    con.execute(f"create table marts.{mart} ({columns})")
     for day, (count, share) in values.items():
-        con.execute(f"insert into marts.{mart} values (?, ?, ?, 0)", [day, count, share])
+        con.execute(f"insert into marts.{mart} values (?, ?, ?, 0, 0)", [day, count, share])
 
 
 def _verdicts(con: duckdb.DuckDBPyConnection) -> dict[str, bool]:
@@ -76,7 +77,7 @@ def test_infinite_values_and_rows_of_tomorrow_are_impossible(con: duckdb.DuckDBP
     assert not _verdicts(con)[PLAUSIBLE]
     con.execute("update marts.sales_daily set average_order_value = 1")
     assert _verdicts(con)[PLAUSIBLE]
-    con.execute("insert into marts.sales_daily values (?, 1, 1, 0)", [LAST + timedelta(days=1)])
+    con.execute("insert into marts.sales_daily values (?, 1, 1, 0, 0)", [LAST + timedelta(days=1)])
     assert not _verdicts(con)[PLAUSIBLE]
 
 

@@ -188,7 +188,7 @@ def test_a_refused_delivery_leaves_its_earlier_version_loaded(home: Home) -> Non
 
 
 def test_quarantined_rows_carry_everything_needed_to_find_and_correct_them(home: Home) -> None:
-    bad = "b,,never,0,USD\n" + "c,oc,2026-01-05\n"
+    bad = "b,,never,0,US$\n" + "c,oc,2026-01-05\n"
     home.put("r_2026-01-05.csv", refunds(*(f"g{n}" for n in range(60))) + bad)
     loaded = home.load("refunds")
     assert (loaded.rows_read, loaded.rows_accepted, loaded.rows_quarantined) == (62, 60, 2)
@@ -199,13 +199,13 @@ def test_quarantined_rows_carry_everything_needed_to_find_and_correct_them(home:
     assert [row[:4] for row in rows] == [where, where]
     assert [row[4] for row in rows] == [62, 63]
     assert json.loads(rows[0][5]) == {
-        "refund_id": "b", "order_id": "", "refunded_at": "never", "amount": "0", "currency": "USD",
+        "refund_id": "b", "order_id": "", "refunded_at": "never", "amount": "0", "currency": "US$",
     }  # fmt: skip
     assert rows[0][6] == [
         "order_id: is missing",
         "refunded_at: \"never\" is not a timestamp in ISO 8601 (set datetime_format in cx.toml, for example '%d/%m/%Y %H:%M')",
         "amount_positive: A refund gives money back.",
-        "reporting_currency: No exchange rate to the reporting currency is known for this row.",
+        "currency_code: Write the currency as its ISO 4217 code, like EUR.",
     ]
     assert rows[1][5:7] == ("c,oc,2026-01-05", ["expected 5 fields, found 3 (a line cut short?)"])
     assert {row[7] for row in rows} == {"run1"}

@@ -1,6 +1,7 @@
 -- grain: one row per day of clv_daily, part and source row (macros/explain.sql)
 with source_rows as (
-  select *, coalesce(gross_amount, 0) - coalesce(discount_amount, 0) - coalesce(refund_amount, 0) as net_amount
+  select *,
+    coalesce(gross_amount_reporting, 0) - coalesce(discount_amount_reporting, 0) - coalesce(refund_amount_reporting, 0) as net_amount
   from ({{ order_rows() }})
 ),
 

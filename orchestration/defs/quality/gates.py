@@ -30,7 +30,12 @@ def gate_checks(context: dg.AssetCheckExecutionContext, cx_home: CxHome) -> Iter
     """Judge row accounting and mart profiles, then show every verdict of the run on the asset it concerns."""
     feeds = cx_home.feeds_on()
     with cx_home.warehouse() as con:
-        judged = [*gates.row_accounting(con, feeds), *gates.orphans(con, feeds), *gates.judge_marts(con, feeds)]
+        judged = [
+            *gates.row_accounting(con, feeds),
+            *gates.orphans(con, feeds),
+            *gates.missing_rates(con, feeds),
+            *gates.judge_marts(con, feeds),
+        ]
         record(con, context.run.run_id, judged)
         verdicts = of_run(con, context.run.run_id)
     for key in sorted(context.selected_asset_check_keys):

@@ -1,18 +1,20 @@
-"""Commerce beside the core's shop: visits to it and what they were worth.
+"""Commerce beside the core's shop: visits to it, exchange rates, and sales in other currencies.
 
-Here belongs: the rows of these feeds, their exports and their marts. Not here: orders, carts and refunds (`company`) and
-sales (`truth`).
+Here belongs: the rows of these feeds, their exports and their marts. Not here: the orders, carts and refunds of the core
+(`company`), and sales (`truth`).
 """
 
 from collections import defaultdict
 from datetime import date, datetime, timedelta
+from decimal import Decimal
+from random import Random
 from typing import Any, NamedTuple
 
 from orchestration.lib.simulator import exports
-from orchestration.lib.simulator.company import Maker
+from orchestration.lib.simulator.company import CURRENCY, Company, Maker, Order, OrderLine, Refund
 from orchestration.lib.simulator.exports import Column, Layout
 from orchestration.lib.simulator.subject import Subject, Truth
-from orchestration.lib.simulator.truth import ONE_DAY, UNKNOWN, YEAR, Books, Rows, _order_days, _ratio
+from orchestration.lib.simulator.truth import ONE_DAY, UNKNOWN, YEAR, Books, Rows, _order_days, _ratio, _sales_daily
 
 
 class WebSession(NamedTuple):
@@ -48,10 +50,115 @@ class PageEvent(NamedTuple):
     updated_at: datetime
 
 
+class FxRate(NamedTuple):
+    """What one unit of a currency is worth in another one from a day on, one version."""
+
+    currency: str
+    to_currency: str
+    rate_date: date
+    rate: Decimal
+    updated_at: datetime
+
+
+class Initiative(NamedTuple):
+    """Something the company did for its customers, one version."""
+
+    initiative_id: str
+    name: str
+    start_date: date
+    end_date: date | None
+    updated_at: datetime
+
+
 # ---- what happened --------------------------------------------------------------------------------------------------
 
 
 def make(maker: Maker) -> None:
+    """Initiatives, exchange rates and visits."""
+    _make_initiatives(maker)
+    _make_rates(maker)
+    _make_visits(maker)
+
+
+def _make_initiatives(maker: Maker) -> None:
+    """One every three weeks, told a few days late or early; some end, and some began on another day than was said first."""
+    rng = maker.stream("initiatives")
+    names = ("New checkout", "Free returns", "Chat on every page", "Loyalty card", "Faster delivery", "Welcome mails")
+    for n, day in enumerate(range(3, maker.days, 21)):
+        start = maker.clock.start + timedelta(days=day)
+        told = max(day + rng.choice((-2, 0, 0, 4)), 0)
+        row = Initiative(f"I{n + 1:03d}", names[n % len(names)], start, None, maker.clock.local(told, 9 * 3600))
+        maker.post("initiatives", row, told)
+        change = told + rng.choice((6, 10, 30))
+        if change < maker.days:
+            other = rng.choice(({"end_date": start + timedelta(days=15)}, {"start_date": start + timedelta(days=2)}, {}))
+            maker.post("initiatives", row._replace(**other, updated_at=maker.clock.local(change, 9 * 3600)), change)
+
+
+def _make_rates(maker: Maker) -> None:
+    """Rates of every weekday, to the reporting currency and between others; some come late, some are put right."""
+    rng = maker.stream("rates")
+    values = {("USD", CURRENCY): 0.92, ("GBP", CURRENCY): 1.17, ("JPY", CURRENCY): 0.0062, ("USD", "GBP"): 0.79}
+    for day in range(maker.days):
+        today = maker.clock.start + timedelta(days=day)
+        if today.weekday() >= 5:
+            continue
+        for (currency, to_currency), value in values.items():
+            values[currency, to_currency] = value * rng.uniform(0.99, 1.01)
+            rate = Decimal(f"{value:.8f}")
+            row = FxRate(currency, to_currency, today, rate, maker.clock.local(day, 16 * 3600))
+            # a week's rates may be missing until then
+            lag = rng.choice((0,) * 12 + (1, 4, 11))
+            maker.post("fx_rates", row, day, lag)
+            if rng.random() < 0.04 and day + lag + 1 < maker.days:
+                later = row._replace(rate=rate + Decimal("0.0001"), updated_at=maker.clock.local(day + lag + 1, 9 * 3600))
+                maker.post("fx_rates", later, day, lag + 1)
+
+
+def sell_abroad(company: Company, seed: int = 7) -> None:
+    """Orders in other currencies, with lines, refunds and corrections, for who exports `fx_rates`, too.
+
+    They are not part of every company: without rates they are held. One currency never has a rate.
+    """
+    rng = Random(f"cxmarts:{seed}:abroad")
+    persons = [row.person_id for rows in company.deliveries["persons"] for row in rows if hasattr(row, "person_id")]
+    days = len(company.deliveries["orders"])
+
+    def post(feed: str, row: Any, day: int) -> None:
+        if day < days:
+            company.deliveries[feed][day].append(row)
+
+    for number in range(days * 3):
+        day, order_id = number // 3, f"X{number:05d}"
+        at = company.clock.plain(day, rng.randrange(86_400))
+        currency = rng.choice(("USD", "USD", "GBP", "JPY", "CHF"))
+        order = Order(
+            order_id, rng.choice((None, *persons[:60])), f"V{number}", None, at, "paid", currency, "web",
+            rng.choice(("US", "GB", None)), rng.choice((0, 0, 333)), rng.choice((0, 777)), 495, False, at,
+        )  # fmt: skip
+        late = rng.choice((0,) * 10 + (1, 9))
+        post("orders", order, day + late)
+        cost = rng.choice((400, 777, None))
+        for line in range(rng.choice((1, 2, 3))):
+            row = OrderLine(
+                order_id, str(line + 1), f"SKU-{rng.randrange(9)}", "Abroad", rng.choice((1, 3)), rng.choice((999, 1234, 1)),
+                rng.choice((0, 77)), cost, False, False, at,
+            )  # fmt: skip
+            post("order_lines", row, day + late)
+        if rng.random() < 0.1:
+            back = OrderLine(order_id, "9", "SKU-1", "Abroad", -1, 999, 0, cost, True, False, at)
+            post("order_lines", back, day + late)
+        if rng.random() < 0.2:
+            refunded = company.clock.plain(day + late + rng.choice((0, 1, 8, 20)), rng.randrange(86_400))
+            refund = Refund(f"RX{number:05d}", order_id, refunded, 555, "abroad", rng.choice((currency, currency, "EUR", "GBP")))
+            post("refunds", refund, max(company.clock.index(refunded), day + late))
+        if rng.random() < 0.1:
+            later = day + late + rng.choice((1, 3))
+            changed = rng.choice(({"status": "cancelled"}, {"currency": "GBP"}, {"currency": "CHF"}, {"discount_amount": 111}))
+            post("orders", order._replace(**changed, updated_at=at + timedelta(days=30)), later)
+
+
+def _make_visits(maker: Maker) -> None:
     """Visits of known persons and of others. A few are only known by their events, and a few were made by bots."""
     rng = maker.stream("visits")
     moments: list[tuple[datetime, str | None]] = []
@@ -113,6 +220,11 @@ def _make_session(maker: Maker, rng: Any, session_id: str, started: datetime, pe
 # ---- how it is exported ---------------------------------------------------------------------------------------------
 
 
+def _dutch_day(value: date | None, _: Any) -> exports.Cell:
+    """A day as the planning sheet writes it: the source has one format for days and times."""
+    return None if value is None else value.strftime("%d/%m/%Y 00:00:00")
+
+
 LAYOUTS = {
     "web_sessions": Layout(
         "ecommerce",
@@ -152,6 +264,35 @@ LAYOUTS = {
         ),
         delimiter="\t",
         missing=("", "NULL"),
+    ),
+    "initiatives": Layout(
+        "crm",
+        "csv",
+        "csv",
+        (
+            Column("initiative_id", "id"),
+            Column("name", "title"),
+            Column("start_date", "starts", _dutch_day),
+            Column("end_date", "ends", _dutch_day),
+            Column("updated_at", "changed", exports._vendor_time),
+        ),
+        delimiter=";",
+        newline="\r\n",
+        datetime_format=exports.VENDOR_TIME,
+        expected=None,
+    ),
+    "fx_rates": Layout(
+        "context",
+        "csv",
+        "csv",
+        (
+            Column("currency", "from"),
+            Column("to_currency", "to"),
+            Column("rate_date", "date"),
+            Column("rate", "rate"),
+            Column("updated_at", "published_at", exports._offset),
+        ),
+        expected=None,
     ),
 }
 
@@ -274,11 +415,66 @@ def _engaged_customers_daily(books: Books) -> Rows:
                 }
 
 
+def _sales_since_initiative(books: Books) -> Rows:
+    """A row for every day from the start to the end, the last complete day, or the last of `initiative_days`."""
+    net: dict[date, float] = defaultdict(float)
+    orders: dict[date, int] = defaultdict(int)
+    for row in _sales_daily(books):
+        if row["metric_date"] <= books.through:
+            net[row["metric_date"]] += row["net_amount_reporting"]
+            orders[row["metric_date"]] += row["orders"]
+    first = min(net, default=None)
+
+    def total(values: dict[date, Any], start: date, count: int) -> Any:
+        if first is None or start < first:
+            return None
+        return sum(values.get(start + n * ONE_DAY, 0) for n in range(count))
+
+    for initiative in books.rows["initiatives"]:
+        start = initiative.start_date
+        for n in range(books.definitions.initiative_days):
+            day = start + n * ONE_DAY
+            if day > books.through or (initiative.end_date and day > initiative.end_date):
+                break
+            sides = {"before": start - (n + 1) * ONE_DAY, "last_year": start - 364 * ONE_DAY}
+            found = {
+                "net_amount_since": sum(net.get(start + k * ONE_DAY, 0) for k in range(n + 1)),
+                "orders_since": sum(orders.get(start + k * ONE_DAY, 0) for k in range(n + 1)),
+                **{f"net_amount_{side}": total(net, since, n + 1) for side, since in sides.items()},
+                **{f"orders_{side}": total(orders, since, n + 1) for side, since in sides.items()},
+            }
+
+            def index(name: str, side: str, found: dict[str, Any] = found) -> float | None:
+                base = found[f"{name}_{side}"]
+                # cents that cancel out are nothing, whatever floats make of them
+                return _ratio(found[f"{name}_since"], round(base, 6)) if base is not None else None
+
+            yield {
+                "metric_date": day,
+                "initiative_id": initiative.initiative_id,
+                "initiative": initiative.name,
+                "start_date": start,
+                "days_since": n,
+                **found,
+                "sales_index": index("net_amount", "before"),
+                "sales_index_last_year": index("net_amount", "last_year"),
+                "orders_index": index("orders", "before"),
+                **books.finality(day, 0),
+            }
+
+
 SUBJECT = Subject(
-    feeds={"web_sessions": WebSession, "page_events": PageEvent},
+    feeds={"web_sessions": WebSession, "page_events": PageEvent, "fx_rates": FxRate, "initiatives": Initiative},
+    key_width={"fx_rates": 3},
     layouts=LAYOUTS,
     make=make,
     marts={
+        "sales_since_initiative": Truth(
+            ("metric_date", "initiative_id"),
+            ("initiative", "start_date", "days_since", "net_amount_since", "net_amount_before", "net_amount_last_year",
+             "orders_since", "orders_before", "orders_last_year", "sales_index", "sales_index_last_year", "orders_index"),
+            _sales_since_initiative,
+        ),
         "engagement_daily": Truth(
             ("metric_date", "device", "channel"),
             ("sessions", "engaged_sessions", "known_sessions", "engaged_seconds", "page_views", "clicks", "touches",
@@ -293,7 +489,9 @@ SUBJECT = Subject(
         ),
     },
     spoils={
+        "initiatives": [("start_date", "in spring", "start_date is not a date")],
         "web_sessions": [("engaged_seconds", "long", "engaged_seconds is not a number")],
+        "fx_rates": [("rate", "0,92.1", "rate is not a number")],
         "page_events": [("event", "hover", "event is unknown"), ("session_id", None, "session_id is missing")],
     },
 )  # fmt: skip

@@ -124,7 +124,8 @@ class Refund(NamedTuple):
     order_id: str
     refunded_at: datetime
     amount: int
-    reason: str
+    reason: str | None
+    currency: str = "EUR"
 
 
 class CartEvent(NamedTuple):

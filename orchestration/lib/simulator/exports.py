@@ -216,8 +216,8 @@ LAYOUTS: dict[str, Layout] = {
             Column("refunded_at", "refunded_at", _offset),
             Column("amount", "amount", _money),
             Column("reason", "reason"),
+            Column("currency", "currency"),
         ),
-        constants=(("currency", CURRENCY),),
     ),
     "cart_events": Layout(
         "ecommerce",

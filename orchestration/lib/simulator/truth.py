@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -88,6 +89,7 @@ class Definitions:
     engaged_session_pages: int = 2
     engagement_settling_days: int = 3
     fx_max_age_days: int = 7
+    initiative_days: int = 90
     nps_trailing_days: int = 90
     response_window_days: int = 30
     survey_pressure_days: int = 30
@@ -103,6 +105,27 @@ class _Sale:
     person: str | None
     day: date | None
     lines: list[OrderLine]
+    rate: Decimal
+
+    def reporting(self, cents: int | None) -> Any:
+        """An amount of one row in the reporting currency."""
+        return None if cents is None else _converted(cents, self.rate)
+
+    @property
+    def gross_reporting(self) -> Any:
+        """`gross`, each line converted."""
+        return sum(self.reporting(line.quantity * line.unit_price) for line in self.goods)
+
+    @property
+    def discount_reporting(self) -> Any:
+        """`discount`, each line and the header converted."""
+        of_order = self.reporting(self.order.discount_amount) if self.is_purchase else 0
+        return sum(self.reporting(line.discount_amount or 0) for line in self.goods) + of_order
+
+    @property
+    def cost_reporting(self) -> Any:
+        """`cost`, each line converted; None where that of one line is not known, or no line is."""
+        return _total(self.reporting(None if line.unit_cost is None else line.quantity * line.unit_cost) for line in self.goods)
 
     @property
     def goods(self) -> list[OrderLine]:
@@ -125,11 +148,6 @@ class _Sale:
         of_order = self.order.discount_amount if self.is_purchase else 0
         return sum(line.discount_amount for line in self.goods) + of_order
 
-    @property
-    def cost(self) -> int | None:
-        """Cost of the goods sold; None where that of one line is not known."""
-        return _total(line.quantity * line.unit_cost if line.unit_cost is not None else None for line in self.goods)
-
 
 @dataclass
 class _MoneyBack:
@@ -139,7 +157,10 @@ class _MoneyBack:
     day: date
     dimensions: tuple[str, str, str]
     amount: int
-    cost: int | None
+    reporting: Any
+    cost_reporting: Any
+    order_id: str
+    is_return: bool
 
 
 class Books:
@@ -178,17 +199,33 @@ class Books:
         """Why what the person did counts nowhere: test_person, test_account, or None."""
         return self.crosswalk.excluded(person)
 
+    def rate(self, currency: str | None, day: date | None) -> Decimal | None:
+        """What one unit is worth in the reporting currency on a day: by the last rate of that day or the days before it.
+
+        None where there is none, or it is too old. An amount without a currency is in the reporting one.
+        """
+        if currency in (None, UNKNOWN, self.definitions.reporting_currency):
+            return Decimal(1)
+        known = [
+            (row.rate_date, Decimal(row.rate))
+            for row in self.rows["fx_rates"]
+            if (row.currency, row.to_currency) == (currency, self.definitions.reporting_currency)
+            and day is not None
+            and row.rate_date <= day <= row.rate_date + timedelta(days=self.definitions.fx_max_age_days)
+        ]
+        return max(known)[1] if known else None
+
     def _sales(self) -> list[_Sale]:
         """Orders that count: those with a header that is no test and not cancelled, and those of lines only; no test's.
 
         Without a header the lines say when (the earliest), and the first line that knows who, where and in what currency;
-        a header that does not know where leaves that to them, too.
+        a header that does not know where leaves that to them, too. An order whose exchange rate is not known is held.
         """
         lines: dict[str, list[OrderLine]] = defaultdict(list)
         for line in sorted(self.rows["order_lines"], key=lambda line: line.line_id):
             lines[line.order_id].append(line)
         headers = {order.order_id: order for order in self.rows["orders"]}
-        sales = []
+        sales, self.held = [], set()
         for order_id in sorted(headers.keys() | lines.keys()):
             order = headers.get(order_id) or _header_of(order_id, lines[order_id])
             if order.country is None:
@@ -198,32 +235,44 @@ class Books:
                 if reason := self.excluded(order.person_id):
                     self.excluded_orders[order_id] = (reason, day)
                     continue
-                sales.append(_Sale(order, self.survivor(order.person_id), day, lines[order_id]))
+                rate = self.rate(order.currency, day)
+                if rate is None:
+                    self.held.add(order_id)
+                else:
+                    sales.append(_Sale(order, self.survivor(order.person_id), day, lines[order_id], rate))
         return sales
 
     def _money_back(self) -> list[_MoneyBack]:
         """Refunds and return lines of orders that count, and refunds of orders that nobody delivered.
 
-        A refund lands on its own day, a return line on its own day where it has one, else on that of its order.
+        A refund lands on its own day, a return line on its own day where it has one, else on that of its order. Money goes
+        back at the rate of the order's day; of an order nobody delivered, at that of its own.
         """
         counted = {sale.order.order_id: sale for sale in self.sales}
-        excluded = ({order.order_id for order in self.rows["orders"]} | self.excluded_orders.keys()) - counted.keys()
+        excluded = ({order.order_id for order in self.rows["orders"]} | self.excluded_orders.keys()) - counted.keys() | self.held
         found = []
         for refund in self.rows["refunds"]:
-            if refund.order_id not in excluded:
-                sale = counted.get(refund.order_id)
-                dimensions = _dimensions(sale.order) if sale else (UNKNOWN, UNKNOWN, self.definitions.reporting_currency)
+            sale, day = counted.get(refund.order_id), self.day(refund.refunded_at)
+            rate = self.rate(refund.currency, (sale.day if sale else None) or day)
+            if refund.order_id not in excluded and rate is not None:
+                dimensions = (*(_dimensions(sale.order)[:2] if sale else (UNKNOWN, UNKNOWN)), refund.currency)
+                reporting = _converted(refund.amount, rate)
                 found.append(
-                    _MoneyBack(sale.person if sale else None, self.day(refund.refunded_at), dimensions, refund.amount, 0)
+                    _MoneyBack(
+                        sale.person if sale else None, day, dimensions, refund.amount, reporting, 0, refund.order_id, False
+                    )
                 )
         for sale in self.sales:
             for line in sale.lines:
                 if line.is_return and not line.is_gift_card:
                     day = self.day(line.ordered_at) if line.ordered_at else sale.day
-                    cost = None if line.unit_cost is None else line.quantity * line.unit_cost
+                    cost = sale.reporting(None if line.unit_cost is None else line.quantity * line.unit_cost)
                     back = -line.quantity * line.unit_price
                     if day is not None:
-                        found.append(_MoneyBack(sale.person, day, _dimensions(sale.order), back, cost))
+                        found.append(
+                            _MoneyBack(sale.person, day, _dimensions(sale.order), back, sale.reporting(back), cost,
+                                       sale.order.order_id, True)
+                        )  # fmt: skip
         return found
 
     def days_from(self, first: date | None) -> Iterator[date]:
@@ -285,8 +334,16 @@ def _dimensions(order: Order) -> tuple[str, str, str]:
 
 
 def _sales_daily(books: Books) -> Rows:
-    """A row wherever a counted order was placed or money went back. `units` are those of the lines in `gross`."""
-    parts: dict[tuple[Any, ...], dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    """A row wherever a counted order was placed or money went back. `units` are those of the lines in `gross`.
+
+    The margin is of orders that have lines and know the cost of each that is revenue, and of what went back of these: money
+    without goods costs nothing, goods that one order takes back on a day count where the cost of all of them is known.
+    """
+    parts: dict[tuple[Any, ...], dict[str, Any]] = defaultdict(lambda: defaultdict(int))
+    with_cost = {
+        sale.order.order_id for sale in books.sales if sale.lines and all(line.unit_cost is not None for line in sale.goods)
+    }
+    no_cost_back = {(b.order_id, b.day) for b in books.money_back if b.is_return and b.cost_reporting is None}
     for sale in books.sales:
         if sale.day is not None:
             row = parts[(sale.day, *_dimensions(sale.order))]
@@ -296,10 +353,24 @@ def _sales_daily(books: Books) -> Rows:
             row["discount"] += sale.discount
             row["tax"] += sale.order.tax_amount if sale.is_purchase else 0
             row["shipping"] += sale.order.shipping_amount if sale.is_purchase else 0
+            row["gross_reporting"] += sale.gross_reporting
+            row["discount_reporting"] += sale.discount_reporting
+            row["tax_reporting"] += sale.reporting(sale.order.tax_amount) if sale.is_purchase else 0
+            row["shipping_reporting"] += sale.reporting(sale.order.shipping_amount) if sale.is_purchase else 0
+            if sale.order.order_id in with_cost:
+                row["revenue_with_cost"] += sale.gross_reporting - sale.discount_reporting
+                row["cost"] += sale.cost_reporting
     for back in books.money_back:
-        parts[(back.day, *back.dimensions)]["refund"] += back.amount
+        row = parts[(back.day, *back.dimensions)]
+        row["refund"] += back.amount
+        row["refund_reporting"] += back.reporting
+        if back.order_id in with_cost and not (back.is_return and (back.order_id, back.day) in no_cost_back):
+            row["revenue_with_cost"] -= back.reporting
+            row["cost"] += back.cost_reporting
     for (day, country, channel, currency), row in parts.items():
         net = row["gross"] - row["discount"] - row["refund"]
+        net_reporting = row["gross_reporting"] - row["discount_reporting"] - row["refund_reporting"]
+        margin = row["revenue_with_cost"] - row["cost"]
         yield {
             "metric_date": day,
             "country": country,
@@ -313,7 +384,16 @@ def _sales_daily(books: Books) -> Rows:
             "net_amount": net / 100,
             "tax_amount": row["tax"] / 100,
             "shipping_amount": row["shipping"] / 100,
-            "average_order_value": _ratio(net / 100, row["orders"]),
+            **{
+                f"{name}_amount_reporting": float(row[f"{name}_reporting"]) / 100
+                for name in ("gross", "discount", "refund", "tax", "shipping")
+            },
+            "net_amount_reporting": float(net_reporting) / 100,
+            "revenue_with_cost_reporting": float(row["revenue_with_cost"]) / 100,
+            "cost_reporting": float(row["cost"]) / 100,
+            "margin_reporting": float(margin) / 100,
+            "average_order_value": _ratio(float(net_reporting) / 100, row["orders"]),
+            "margin_rate": _ratio(float(margin), float(row["revenue_with_cost"])),
             **books.finality(day, 0),
         }
 
@@ -491,25 +571,25 @@ def _clv_customer(books: Books) -> Rows:
             back_of[entry.person].append(entry)
     for person, days in _order_days(books).items():
         sales, back = sales_of[person], back_of[person]
-        gross, discount = sum(sale.gross for sale in sales), sum(sale.discount for sale in sales)
-        refund = sum(entry.amount for entry in back)
+        gross, discount = sum(sale.gross_reporting for sale in sales), sum(sale.discount_reporting for sale in sales)
+        refund = sum(entry.reporting for entry in back)
         net = gross - discount - refund
-        cost = _total([*(sale.cost for sale in sales), *(entry.cost for entry in back)])
+        cost = _total([*(sale.cost_reporting for sale in sales), *(entry.cost_reporting for entry in back)])
         recent = [sale for sale in sales if sale.day and sale.day > year_ago]
-        recent_net = sum(sale.gross - sale.discount for sale in recent)
-        recent_net -= sum(entry.amount for entry in back if max(entry.day, days[0]) > year_ago)
+        recent_net = float(sum(sale.gross_reporting - sale.discount_reporting for sale in recent))
+        recent_net -= float(sum(entry.reporting for entry in back if max(entry.day, days[0]) > year_ago))
         yield {
             "person_id": person,
             "as_of_date": books.through,
             "first_order_date": days[0],
             "last_order_date": days[-1],
             "orders": len(sales),
-            "gross_amount": gross / 100,
-            "discount_amount": discount / 100,
-            "refund_amount": refund / 100,
-            "net_amount": net / 100,
-            "margin_amount": None if cost is None else (net - cost) / 100,
-            "clv_historic": net / 100,
+            "gross_amount": float(gross) / 100,
+            "discount_amount": float(discount) / 100,
+            "refund_amount": float(refund) / 100,
+            "net_amount": float(net) / 100,
+            "margin_amount": None if cost is None else float(net - cost) / 100,
+            "clv_historic": float(net) / 100,
             "orders_trailing_365d": len(recent),
             "net_amount_trailing_365d": recent_net / 100,
             "clv_simple": None
@@ -532,16 +612,16 @@ def _clv_days(books: Books, wanted: list[date]) -> Rows:
     """
     values = books.definitions
     person_days = _order_days(books)
-    money: dict[date, int] = defaultdict(int)
+    money: dict[date, Any] = defaultdict(int)
     for sale in _counted(books):
         if sale.person:
-            money[sale.day] += sale.gross - sale.discount
+            money[sale.day] += sale.gross_reporting - sale.discount_reporting
     for back in books.money_back:
         if back.person in person_days and back.day <= books.through:
-            money[max(back.day, person_days[back.person][0])] -= back.amount
+            money[max(back.day, person_days[back.person][0])] -= back.reporting
     orders = sorted(sale.day for sale in _counted(books) if sale.person)
     money_days = sorted(money)
-    running = [0]
+    running: list[Any] = [0]
     for day in money_days:
         running.append(running[-1] + money[day])
     firsts = sorted(days[0] for days in person_days.values())
@@ -551,8 +631,8 @@ def _clv_days(books: Books, wanted: list[date]) -> Rows:
         to_date = bisect_right(firsts, day)
         orders_to_date = bisect_right(orders, day)
         orders_year = orders_to_date - bisect_right(orders, year_ago)
-        net_to_date = running[bisect_right(money_days, day)]
-        net_year = net_to_date - running[bisect_right(money_days, year_ago)]
+        net_to_date = float(running[bisect_right(money_days, day)])
+        net_year = float(running[bisect_right(money_days, day)] - running[bisect_right(money_days, year_ago)])
         purchasers = sum(bisect_right(days, day) > bisect_right(days, year_ago) for days in person_days.values())
         then, now = active.get(year_ago, set()), active.get(day, set())
         lost = len(then - now)
@@ -780,7 +860,13 @@ def _first_known_order(books: Books) -> date | None:
     return min((days[0] for days in _order_days(books).values()), default=None)
 
 
-def _total(parts: Iterable[int | None]) -> int | None:
+def _converted(cents: int, rate: Decimal) -> Any:
+    """Cents in the reporting currency, to a hundredth of a cent, as every row of money is kept."""
+    exact = Context(prec=60, rounding=ROUND_HALF_UP)
+    return cents if rate == 1 else exact.quantize(exact.multiply(Decimal(cents), rate), Decimal("0.01"))
+
+
+def _total(parts: Iterable[Any]) -> Any:
     """The sum; None where one part is not known."""
     known = list(parts)
     return None if None in known else sum(known)
@@ -796,7 +882,8 @@ def _ratio(numerator: float, denominator: float) -> float | None:
 
 COLUMNS: dict[str, str] = {
     "sales_daily": "orders units gross_amount discount_amount refund_amount net_amount tax_amount shipping_amount "
-    "average_order_value",
+    "gross_amount_reporting discount_amount_reporting refund_amount_reporting net_amount_reporting tax_amount_reporting "
+    "shipping_amount_reporting revenue_with_cost_reporting cost_reporting margin_reporting average_order_value margin_rate",
     "retention_daily": "active_at_start retained retention_rate",
     "churn_daily": "active_at_start lost reactivated churn_rate",
     "retention_cohorts": "customers active active_or_later retention_rate rolling_retention_rate rolling_is_final "
