@@ -32,10 +32,10 @@ class Property(BaseModel):
     required: bool = False
     primaryKey: bool = False
     classification: Literal["public", "personal"] = "public"
-    physicalType: Literal["DECIMAL(18, 10)"] | None = None
-    """Where a number needs more than four decimals."""
     normalize: Literal["email", "phone"] | None = None
     """Adds the raw column `<name>_key`: what the text means, however it was typed (`normalise.py`)."""
+    physicalType: Literal["DECIMAL(18, 10)"] | None = None
+    """Where a number needs more than four decimals."""
 
 
 class RowRule(BaseModel):

@@ -33,8 +33,8 @@ from tests import (
 
 Values = dict[str, Any]
 SUBJECTS = (
-    histories_commerce, histories_contact_center, histories_customer_base, histories_persons,
-    histories_self_service, histories_surveys,
+    histories_commerce, histories_contact_center, histories_customer_base, histories_persons, histories_self_service,
+    histories_surveys,
 )  # fmt: skip
 """Modules that tell what happens in their feeds: THEMES, SPOILED and, by feed, MAKERS of a world's day."""
 SNAPSHOTS = ("persons", "subscriptions", "cases")
@@ -362,10 +362,9 @@ class _World:
         told: list[tuple[str, Values]] = []
         at = self.instant(day)
         for event in rng.choice((("add",), ("add",), ("add", "checkout"), ("add", "remove"), ("add", "empty"), ("empty", "add"))):
-            values = {
-                "event_id": self.fresh("E"), "cart_id": cart_id, "event": event, "occurred_at": at, "person_id": self.person(),
-                "quantity": rng.choice((None, 1, 2)), "device": rng.choice((None, "mobile", "desktop")),
-            }  # fmt: skip
+            values = {"event_id": self.fresh("E"), "cart_id": cart_id, "event": event, "occurred_at": at,
+                      "person_id": self.person(), "quantity": rng.choice((None, 1, 2)),
+                      "device": rng.choice((None, "mobile", "desktop"))}  # fmt: skip
             told += self.tell("cart_events", values)
             at += timedelta(minutes=rng.choice((0, 1, 90)))
         if "orders" in self.feeds and rng.random() < 0.5:

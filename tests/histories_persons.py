@@ -45,9 +45,13 @@ def person(rng: Random, persons: list[str], known: Values | None) -> Values:
     }  # fmt: skip
 
 
-def account(rng: Random) -> Values:
+def account(world: Any, _: Any) -> list[tuple[str, Values]]:
     """An account, test or not."""
-    return {"account_id": rng.choice(("A1", "A2")), "is_test": rng.choice((None, False, True))}
+    rng = world.rng
+    return world.tell("accounts", {"account_id": rng.choice(("A1", "A2")), "is_test": rng.choice((None, False, True))})
+
+
+MAKERS = {"accounts": account}
 
 
 def business(rng: Random) -> Values:

@@ -71,7 +71,7 @@ select
   'order header' || coalesce(case when h.person_id <> o.person_id then ', delivered for ' || h.person_id end, '') as note,
   case
     when h._exclusion is not null then h._exclusion
-    when x.order_id is not null then x.reason
+    when e.order_id is not null then e.reason
     when r.order_id is not null and r.rate is null then 'held: no exchange rate of ' || coalesce(r.rate_key, h.currency)
     when not o.is_sale then 'no line of it that sells has arrived'
   end as left_out,
@@ -88,8 +88,8 @@ select
   cast(null as decimal(18, 4)) as cost
 from {{ ref('stg_orders') }} h
 left join {{ ref('int_orders') }} o on h.order_id = o.order_id
+left join {{ ref('int_excluded_orders') }} e on h.order_id = e.order_id
 left join ({{ order_rates() }}) r on h.order_id = r.order_id
-left join {{ ref('int_excluded_orders') }} x on h.order_id = x.order_id
 
 union all
 
@@ -116,10 +116,10 @@ select
 from (
   select
     l._key, l.order_id, o.person_id, l.person_id as line_person_id, l.is_return, l.is_gift_card, l.is_first, l.quantity, l.amount, l.discount_amount,
-    l.cost, l._exclusion, coalesce(h._exclusion, x.reason) as order_exclusion, r.rate, r.rate_key, o.cost_amount is not null as has_cost,
-    l._exclusion is null and h._exclusion is null and x.order_id is null and (r.order_id is null or r.rate is not null) as counts,
+    l.cost, l._exclusion, coalesce(h._exclusion, e.reason) as order_exclusion, r.rate, r.rate_key, o.cost_amount is not null as has_cost,
+    l._exclusion is null and h._exclusion is null and e.order_id is null and (r.order_id is null or r.rate is not null) as counts,
     h.order_id is not null as has_header,
-    coalesce(case when l.is_return then l.line_day end, o.order_day, h.order_day, x.order_day) as day,
+    coalesce(case when l.is_return then l.line_day end, o.order_day, h.order_day, e.order_day) as day,
     -- of a line that nothing dates, the header may say otherwise one day
     case when coalesce(o.order_day, h.order_day, l.line_day) is null then l.country
       else coalesce(o.country, h.country, l.country, 'unknown') end as country,
@@ -137,8 +137,8 @@ from (
   ) l
   left join {{ ref('stg_orders') }} h on l.order_id = h.order_id
   left join {{ ref('int_orders') }} o on l.order_id = o.order_id
+  left join {{ ref('int_excluded_orders') }} e on l.order_id = e.order_id
   left join ({{ order_rates() }}) r on l.order_id = r.order_id
-  left join {{ ref('int_excluded_orders') }} x on l.order_id = x.order_id
 )
 window returned as (partition by order_id, is_return, is_gift_card, _exclusion, day)
 
@@ -151,13 +151,13 @@ select
   f.currency,
   'refund',
   case
-    when coalesce(f._exclusion, h._exclusion, p.reason) is not null
-      then coalesce(f._exclusion, 'its order is left out: ' || coalesce(h._exclusion, p.reason))
+    when coalesce(f._exclusion, h._exclusion, e.reason) is not null
+      then coalesce(f._exclusion, 'its order is left out: ' || coalesce(h._exclusion, e.reason))
     when r.order_id is not null and r.rate is null then 'its order is held: no exchange rate of ' || coalesce(r.rate_key, f.currency)
     when c.order_id is not null and x.rate is null then 'held: no exchange rate of ' || c.rate_key
   end,
   false, null, null, null, null,
-  case when f._exclusion is null and h._exclusion is null and p.order_id is null and (r.order_id is null or r.rate is not null)
+  case when f._exclusion is null and h._exclusion is null and e.order_id is null and (r.order_id is null or r.rate is not null)
     and (c.order_id is null or x.rate is not null) then f.amount end,
   null,
   null,
@@ -167,7 +167,7 @@ select
 from {{ ref('stg_refunds') }} f
 left join {{ ref('stg_orders') }} h on f.order_id = h.order_id
 left join {{ ref('int_orders') }} o on f.order_id = o.order_id
-left join {{ ref('int_excluded_orders') }} p on f.order_id = p.order_id
+left join {{ ref('int_excluded_orders') }} e on f.order_id = e.order_id
 left join ({{ order_rates() }}) r on f.order_id = r.order_id
 left join {{ ref('int_order_currencies') }} c
   on f.order_id = c.order_id and f.currency = c.currency and c.rate_day = coalesce(o.order_day, f.refund_day)

@@ -10,8 +10,8 @@
       'changed_by': [
         ['stg_orders', 'order'],
         ['stg_order_lines', 'order'],
-        ['int_fx_rates', 'rate', {'table': 'int_order_currencies', 'on': 'rate_key', 'key': 'order_id'}],
         ['int_excluded_orders', 'order'],
+        ['int_fx_rates', 'rate', {'table': 'int_order_currencies', 'on': 'rate_key', 'key': 'order_id'}],
         ['int_person_merges', 'person', {'table': 'stg_orders', 'on': 'person_id', 'key': 'order_id'}],
         ['int_person_merges', 'person', {'table': 'stg_order_lines', 'on': 'person_id', 'key': 'order_id'}],
       ],

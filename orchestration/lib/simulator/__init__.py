@@ -28,8 +28,15 @@ from orchestration.lib.simulator.truth import MART_KEYS
 CORE_FEEDS = tuple(feed for feed in _FEEDS if feed not in surveys.SUBJECT.feeds)
 """The feeds of the core, without those of the subjects below."""
 SUBJECTS: tuple[ModuleType, ...] = (
-    commerce, contact_center, customer_360, customer_base, persons, self_service, surroundings, surveys,
-)  # fmt: skip
+    commerce,
+    contact_center,
+    customer_360,
+    customer_base,
+    persons,
+    self_service,
+    surroundings,
+    surveys,
+)
 for _subject in SUBJECTS:
     register(_subject.SUBJECT)
 

@@ -71,7 +71,7 @@ def _cases(books: Books) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = defaultdict(lambda: {"open": [], "all": []})
     for case in books.rows["cases"]:
         person = books.survivor(case.person_id)
-        if person is None or case.is_spam or case.opened_at >= books.end:
+        if person is None or books.excluded(case.person_id) or case.is_spam or case.opened_at >= books.end:
             continue
         resolved = truth.resolved_at(case, events[case.case_id])
         if resolved is None or resolved < case.opened_at or resolved >= books.end:
@@ -88,6 +88,7 @@ def _scores(books: Books) -> dict[str, dict[str, Any]]:
         counts = row.metric_kind == "csat" or (row.metric_kind == "nps" and (row.scale_min, row.scale_max) == (0, 10))
         if (
             person
+            and not books.excluded(row.person_id)
             and counts
             and row.status == "completed"
             and row.score is not None
@@ -123,7 +124,7 @@ def _customer_360(books: Books) -> Rows:
     contacts: dict[str, date] = {}
     for contact in truth.counted_contacts(books):
         person = books.survivor(contact.person_id)
-        if contact.outcome == "handled" and person:
+        if contact.outcome == "handled" and person and not books.excluded(contact.person_id):
             contacts[person] = max(contacts.get(person, date.min), books.day(contact.started_at))
     last_order_day = {person: days[-1] for person, days in truth._order_days(books).items()}
     for person in values.keys() | contracts.keys() | cases.keys() | contacts.keys():

@@ -249,8 +249,7 @@ class Books:
         back at the rate of the order's day; of an order nobody delivered, at that of its own.
         """
         counted = {sale.order.order_id: sale for sale in self.sales}
-        excluded = ({order.order_id for order in self.rows["orders"]} | self.excluded_orders.keys()) - counted.keys()
-        excluded |= self.held
+        excluded = ({order.order_id for order in self.rows["orders"]} | self.excluded_orders.keys()) - counted.keys() | self.held
         found = []
         for refund in self.rows["refunds"]:
             sale, day = counted.get(refund.order_id), self.day(refund.refunded_at)

@@ -94,7 +94,8 @@ cases as (
     arg_max(c.topic, (c.raised_at, c.case_id)) as last_case_topic
   from {{ ref('int_cases') }} c
   left join {{ ref('int_person_merges') }} m on c.person_id = m.person_id
-  where c.person_id is not null and c.raised_at < {{ data_end() }}
+  left join {{ ref('int_excluded_persons') }} x on c.person_id = x.person_id
+  where c.person_id is not null and x.person_id is null and c.raised_at < {{ data_end() }}
   group by 1
 ),
 
@@ -113,7 +114,8 @@ answers as (
     ) as newest
   from {{ ref('stg_survey_responses') }} r
   left join {{ ref('int_person_merges') }} m on r.person_id = m.person_id
-  where r._exclusion is null and r.person_id is not null and r.answered_day <= {{ data_through() }}
+  left join {{ ref('int_excluded_persons') }} x on r.person_id = x.person_id
+  where r._exclusion is null and x.person_id is null and r.person_id is not null and r.answered_day <= {{ data_through() }}
     and r.score is not null
     and ((r.metric_kind = 'nps' and r.scale_min = 0 and r.scale_max = 10) or r.metric_kind = 'csat')
 ),
