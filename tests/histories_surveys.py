@@ -26,7 +26,7 @@ THEMES = (
 SPOILED = {
     "surveys": (("scale_max", "-1"), ("direction", "up"), ("question_version", "two")),
     "survey_invitations": (("status", "lost"), ("sent_at", ""), ("invitation_id", "")),
-    "survey_responses": (("score", "11"), ("status", "done"), ("answered_at", "noon"), ("scale_min", "9")),
+    "survey_responses": (("score", "ten"), ("status", "done"), ("answered_at", "noon"), ("survey_id", "")),
     "employee_surveys": (("metric_kind", "mood"), ("score", "-1"), ("answered_at", "")),
     "shipments": (("shipped_at", "soon"), ("order_id", "")),
 }
@@ -123,8 +123,8 @@ def parcel(world: _World, day: date) -> Told:
         return world.tell("shipments", {**known, **other})
     return world.tell(
         "shipments",
-        {"shipment_id": world.fresh("N"), "order_id": rng.choice(("O1", "O2")), "shipped_at": rng.choice((None, world.instant(day))),
-         "delivered_at": None, "status": rng.choice((None, "shipped"))},
+        {"shipment_id": world.fresh("N"), "order_id": rng.choice(("O1", "O2")),
+         "shipped_at": rng.choice((None, world.instant(day))), "delivered_at": None, "status": rng.choice((None, "shipped"))},
     )  # fmt: skip
 
 
