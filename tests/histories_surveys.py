@@ -142,8 +142,8 @@ def employee(world: _World, day: date) -> Told:
     for _ in range(rng.choice((1, 2, 4, 5))):
         told += world.tell(
             "employee_surveys",
-            {"response_id": world.fresh("W"), "survey_id": "pulse", "metric_kind": rng.choice(("satisfaction", "satisfaction", "enps")),
-             "team": team, "score": rng.choice((low, high)), "scale_min": low, "scale_max": high,
+            {"response_id": world.fresh("W"), "survey_id": "pulse", "team": team,
+             "metric_kind": rng.choice(("satisfaction", "satisfaction", "enps")), "score": rng.choice((low, high)), "scale_min": low, "scale_max": high,
              "favourable_from": rng.choice((None, None, high)), "answered_at": world.instant(day),
              "status": rng.choice(("completed",) * 8 + ("partial",))},
         )  # fmt: skip
