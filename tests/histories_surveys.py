@@ -144,8 +144,8 @@ def employee(world: _World, day: date) -> Told:
             "employee_surveys",
             {"response_id": world.fresh("W"), "survey_id": "pulse", "team": team,
              "metric_kind": rng.choice(("satisfaction", "satisfaction", "enps")), "score": rng.choice((low, high)),
-             "scale_min": low, "scale_max": high, "favourable_from": rng.choice((None, None, high)), "answered_at": world.instant(day),
-             "status": rng.choice(("completed",) * 8 + ("partial",))},
+             "scale_min": low, "scale_max": high, "favourable_from": rng.choice((None, None, high)),
+             "answered_at": world.instant(day), "status": rng.choice(("completed",) * 8 + ("partial",))},
         )  # fmt: skip
     return told
 
