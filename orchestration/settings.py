@@ -87,6 +87,7 @@ class Business(BaseModel):
     survey_pressure_days: int = Field(30, ge=1, le=365)
     survey_pressure_limit: int = Field(3, ge=1, le=100)
     min_group_answers: int = Field(5, ge=1, le=1000)
+    association_min_persons: int = Field(30, ge=4, le=10_000)
 
     @field_validator("timezone")
     @classmethod

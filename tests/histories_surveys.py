@@ -26,7 +26,7 @@ THEMES = (
 SPOILED = {
     "surveys": (("scale_max", "-1"), ("direction", "up"), ("question_version", "two")),
     "survey_invitations": (("status", "lost"), ("sent_at", ""), ("invitation_id", "")),
-    "survey_responses": (("score", "11"), ("status", "done"), ("answered_at", "noon"), ("scale_min", "9")),
+    "survey_responses": (("score", "ten"), ("status", "done"), ("answered_at", "noon"), ("survey_id", "")),
     "employee_surveys": (("metric_kind", "mood"), ("score", "-1"), ("answered_at", "")),
     "shipments": (("shipped_at", "soon"), ("order_id", "")),
 }
@@ -123,8 +123,8 @@ def parcel(world: _World, day: date) -> Told:
         return world.tell("shipments", {**known, **other})
     return world.tell(
         "shipments",
-        {"shipment_id": world.fresh("N"), "order_id": rng.choice(("O1", "O2")), "shipped_at": rng.choice((None, world.instant(day))),
-         "delivered_at": None, "status": rng.choice((None, "shipped"))},
+        {"shipment_id": world.fresh("N"), "order_id": rng.choice(("O1", "O2")),
+         "shipped_at": rng.choice((None, world.instant(day))), "delivered_at": None, "status": rng.choice((None, "shipped"))},
     )  # fmt: skip
 
 
@@ -142,10 +142,10 @@ def employee(world: _World, day: date) -> Told:
     for _ in range(rng.choice((1, 2, 4, 5))):
         told += world.tell(
             "employee_surveys",
-            {"response_id": world.fresh("W"), "survey_id": "pulse", "metric_kind": rng.choice(("satisfaction", "satisfaction", "enps")),
-             "team": team, "score": rng.choice((low, high)), "scale_min": low, "scale_max": high,
-             "favourable_from": rng.choice((None, None, high)), "answered_at": world.instant(day),
-             "status": rng.choice(("completed",) * 8 + ("partial",))},
+            {"response_id": world.fresh("W"), "survey_id": "pulse", "team": team,
+             "metric_kind": rng.choice(("satisfaction", "satisfaction", "enps")), "score": rng.choice((low, high)),
+             "scale_min": low, "scale_max": high, "favourable_from": rng.choice((None, None, high)),
+             "answered_at": world.instant(day), "status": rng.choice(("completed",) * 8 + ("partial",))},
         )  # fmt: skip
     return told
 

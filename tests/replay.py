@@ -127,6 +127,7 @@ def _night(settings: Settings, run_id: str, window: Window | None, stop: tuple[s
             *gates.row_accounting(con, set(feeds)),
             *gates.orphans(con, set(feeds)),
             *gates.missing_rates(con, set(feeds)),
+            *gates.survey_answers(con, set(feeds)),
             *gates.judge_marts(con, set(feeds)),
         ]
         record(con, run_id, judged)

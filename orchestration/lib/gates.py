@@ -165,6 +165,37 @@ def missing_rates(con: duckdb.DuckDBPyConnection, feeds_on: set[str]) -> list[Ve
     return verdicts
 
 
+def survey_answers(con: duckdb.DuckDBPyConnection, feeds_on: set[str]) -> list[Verdict]:
+    """Choices that the scale registry does not list, and answers that count nowhere because they do not fit it."""
+    if "survey_responses" not in feeds_on:
+        return []
+    found = con.execute("""
+        select
+            coalesce(exclusion, 'unmapped') as reason, survey_id, question_id,
+            count(*) as answers, min(response_id) as first_response
+        from intermediate.int_survey_answers
+        where exclusion is not null or choice = 'unmapped'
+        group by all order by all
+    """)
+    rows = _records(found)
+    verdicts = []
+    for gate, chosen, what in (
+        ("mapped_answers", [row for row in rows if row["reason"] == "unmapped"],
+         "answers are none of the options of their question; map them in cx.toml or list the option in the feed surveys"),
+        ("known_scales", [row for row in rows if row["reason"] != "unmapped"],
+         "answers do not fit the scale of their question, and count nowhere"),
+    ):  # fmt: skip
+        n = sum(row["answers"] for row in chosen)
+        first = f" (first: {chosen[0]['first_response']}, {chosen[0]['reason']})" if chosen else ""
+        verdicts.append(
+            Verdict(
+                gate, "survey_responses", "warn", not n, figure=str(n) if n else "", bound="0" if n else "",
+                message=f"{what}{first}" if n else "", sample=chosen[:5],
+            )
+        )  # fmt: skip
+    return verdicts
+
+
 def mart_profile(con: duckdb.DuckDBPyConnection, names: list[str]) -> Any:
     """One row per mart, as `data_quality.suites.marts` describes it (a pandas DataFrame)."""
     import pandas as pd

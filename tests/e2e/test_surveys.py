@@ -9,6 +9,7 @@ import shutil
 from datetime import timedelta
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from orchestration.lib.simulator import Company, simulate
@@ -17,7 +18,7 @@ from orchestration.lib.simulator.truth import MART_KEYS
 from tests.company import release_of, rows_that_differ, run, write_company
 from tests.frames import differences, read_mart
 
-FEEDS = tuple(SUBJECT.feeds)
+FEEDS = (*SUBJECT.feeds, "shipments")
 NIGHTS = 3
 
 
@@ -52,6 +53,22 @@ def test_nights_equal_a_rebuild(home: Path, tmp_path: Path) -> None:
     before = shutil.copy(release_of(home), tmp_path / "before.duckdb")
     assert run(home, "rebuild") == 0
     assert rows_that_differ(before, release_of(home)) == {}
+
+
+def test_what_is_not_mapped_is_told(home: Path) -> None:
+    """An option that the registry does not list, and answers that contradict it, are warnings; the rest is published."""
+    with duckdb.connect(str(home / "warehouse" / "cx.duckdb"), read_only=True) as con:
+        told = con.execute(
+            "select distinct gate, severity, figure, sample from ops.verdicts where gate in ('mapped_answers', 'known_scales') "
+            "and not passed and run_id = (select arg_max(run_id, judged_at) from ops.verdicts) order by gate"
+        ).fetchall()
+        counted = con.execute(
+            "select count(*) filter (where exclusion = 'contradicts_registry'), count(*) filter (where choice = 'unmapped') "
+            "from intermediate.int_survey_answers"
+        ).fetchone()
+    assert [(gate, severity) for gate, severity, *_ in told] == [("known_scales", "warn"), ("mapped_answers", "warn")]
+    assert [int(figure) for _, _, figure, _ in told] == list(counted)
+    assert "contradicts_registry" in told[0][3]
 
 
 def test_scales_are_never_pooled(home: Path) -> None:

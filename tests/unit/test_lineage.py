@@ -19,6 +19,8 @@ EXPLAINED_LATER = {
     "resolution_histogram_daily", "first_response_daily", "service_level_daily", "queue_daily",
     "handling_daily", "transfers_daily",
     "quality_daily", "agent_performance_daily", "person_coverage_daily",
+    "survey_daily", "nps_trailing_daily", "visitor_intent_daily", "task_completion_daily", "survey_response_daily",
+    "survey_pressure_daily", "survey_timing_daily", "employee_satisfaction_monthly", "experience_association_monthly",
 }  # fmt: skip
 
 

@@ -34,6 +34,7 @@ def gate_checks(context: dg.AssetCheckExecutionContext, cx_home: CxHome) -> Iter
             *gates.row_accounting(con, feeds),
             *gates.orphans(con, feeds),
             *gates.missing_rates(con, feeds),
+            *gates.survey_answers(con, feeds),
             *gates.judge_marts(con, feeds),
         ]
         record(con, context.run.run_id, judged)

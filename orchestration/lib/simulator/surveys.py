@@ -5,7 +5,9 @@ registry) and employee_surveys, their exports, and the truth of the marts made o
 SQL.
 """
 
+import math
 import random
+import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
@@ -582,6 +584,9 @@ def _task_completion_daily(books: Books) -> Rows:
         }
 
 
+_INVITATION_PARTS = ("invited", "bounced", "suppressed", "delivered", "answered", "partial", "dismissed", "answered_late")
+
+
 def _survey_response_daily(books: Books) -> Rows:
     """What came of an invitation: the best answer within the window, else whether one came later."""
     window = timedelta(days=books.definitions.response_window_days)
@@ -605,12 +610,11 @@ def _survey_response_daily(books: Books) -> Rows:
         else:
             cell["answered_late"] += any(row.status == "completed" for row in found)
     for (day, survey, channel), cell in cells.items():
-        names = ("invited", "bounced", "suppressed", "delivered", "answered", "partial", "dismissed", "answered_late")
         yield {
             "metric_date": day,
             "survey_id": survey,
             "channel": channel,
-            **{name: cell[name] for name in names},
+            **{name: cell[name] for name in _INVITATION_PARTS},
             "response_rate": truth._ratio(cell["answered"], cell["delivered"]),
             **books.finality(day, window.days),
         }
@@ -715,6 +719,58 @@ def _employee_satisfaction_monthly(books: Books) -> Rows:
             }
 
 
+def _experience_association_monthly(books: Books) -> Rows:
+    """Pearson and Spearman over persons, each with the newest answer of the month to either question."""
+    outcomes = {"nps": "recommend", "switch_likelihood": "switch", "repurchase_likelihood": "repurchase"}
+    newest: dict[tuple[date, str, str], dict[str, tuple[datetime, str, float]]] = defaultdict(dict)
+    for answer in answers(books):
+        row, person = answer.row, books.survivor(answer.row.person_id)
+        if answer.exclusion is None and person and (row.metric_kind == "overall_experience" or row.metric_kind in outcomes):
+            month_end = truth._next_month(books.day(row.answered_at)) - timedelta(days=1)
+            known = newest[month_end, row.metric_kind, answer.scale]
+            said = (row.answered_at, row.response_id, float(answer.score))
+            known[person] = max(known.get(person, said), said)
+    for (day, kind, scale), experiences in list(newest.items()):
+        if kind != "overall_experience":
+            continue
+        for (other_day, other, other_scale), said in list(newest.items()):
+            persons = sorted(experiences.keys() & said.keys())
+            if other_day != day or other not in outcomes or not persons:
+                continue
+            xs, ys = ([entries[person][2] for person in persons] for entries in (experiences, said))
+            is_enough = len(persons) >= books.definitions.association_min_persons
+            pearson = _correlation(xs, ys) if is_enough else None
+            low = high = None
+            if pearson is not None and abs(pearson) < 1:
+                width = 1.959963984540054 / math.sqrt(len(persons) - 3)
+                low, high = (math.tanh(math.atanh(pearson) + sign * width) for sign in (-1, 1))
+            yield {
+                "metric_date": day,
+                "outcome": outcomes[other],
+                "experience_scale_id": scale,
+                "outcome_scale_id": other_scale,
+                "persons": len(persons),
+                "pearson": pearson,
+                "pearson_low": low,
+                "pearson_high": high,
+                "spearman": _correlation(_ranks(xs), _ranks(ys)) if is_enough else None,
+                **books.finality(day, 0),
+            }
+
+
+def _correlation(xs: list[float], ys: list[float]) -> float | None:
+    """Pearson's; None where one side is always the same."""
+    if len(set(xs)) < 2 or len(set(ys)) < 2:
+        return None
+    return max(-1.0, min(1.0, statistics.correlation(xs, ys)))
+
+
+def _ranks(values: list[float]) -> list[float]:
+    """Mean ranks."""
+    ordered = sorted(values)
+    return [ordered.index(value) + (ordered.count(value) + 1) / 2 for value in values]
+
+
 SUBJECT = Subject(
     feeds={
         "surveys": Question,
@@ -749,7 +805,7 @@ SUBJECT = Subject(
         ),
         "survey_response_daily": Truth(
             ("metric_date", "survey_id", "channel"),
-            ("invited", "bounced", "suppressed", "delivered", "answered", "partial", "dismissed", "answered_late", "response_rate"),
+            (*_INVITATION_PARTS, "response_rate"),
             _survey_response_daily,
         ),
         "survey_pressure_daily": Truth(
@@ -762,6 +818,11 @@ SUBJECT = Subject(
             ("metric_date", "survey_id", "metric_kind"),
             ("order_answers", "before_delivery", "answered_before_delivery_share"),
             _survey_timing_daily,
+        ),
+        "experience_association_monthly": Truth(
+            ("metric_date", "outcome", "experience_scale_id", "outcome_scale_id"),
+            ("persons", "pearson", "pearson_low", "pearson_high", "spearman"),
+            _experience_association_monthly,
         ),
         "employee_satisfaction_monthly": Truth(
             ("metric_date", "metric_kind", "survey_id", "scale_id", "team"),

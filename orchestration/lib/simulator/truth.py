@@ -95,6 +95,7 @@ class Definitions:
     survey_pressure_days: int = 30
     survey_pressure_limit: int = 3
     min_group_answers: int = 5
+    association_min_persons: int = 30
 
 
 @dataclass
