@@ -19,6 +19,7 @@ EXPLAINED_LATER = {
     "resolution_histogram_daily", "first_response_daily", "service_level_daily", "queue_daily",
     "handling_daily", "transfers_daily",
     "quality_daily", "agent_performance_daily",
+    "active_customers_daily", "purchasers_daily", "second_purchase_daily", "new_customers_daily", "referrals_daily", "survival",
 }  # fmt: skip
 
 
