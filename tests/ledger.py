@@ -162,6 +162,8 @@ def is_excluded(feed: str, line: Line) -> bool:
             return bool(values.get("is_spam")) or values.get("root_contact_id") not in (None, values["contact_id"])
         case "cases":
             return bool(values.get("is_spam"))
+        case "agents":
+            return bool(values.get("is_test"))
         case "persons" | "accounts":
             return bool(values.get("is_test") or values.get("is_deleted"))
         case "web_sessions" | "page_events":

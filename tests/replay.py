@@ -30,7 +30,7 @@ from orchestration.lib import dbt_build, gates, ingest, release, warehouse
 from orchestration.lib.dbt_manifest import ensure_manifest, manifest_json, marts_on, models_on, runner_manifest
 from orchestration.lib.simulator.truth import MART_KEYS, Books, Definitions
 from orchestration.partitions import Window
-from orchestration.settings import DBT_PROJECT_DIR, Settings
+from orchestration.settings import DBT_PROJECT_DIR, CxConfig, Settings
 from tests.company import rows_that_differ
 from tests.frames import differences, read_mart
 from tests.histories import Configure, History, Night, Put, TakeAway
@@ -412,6 +412,9 @@ def _compile(folder: Path) -> dict[str, str]:
 
     ensure_manifest()
     os.environ["CX_WAREHOUSE"] = str(folder / "cx.duckdb")
+    with duckdb.connect(str(folder / "cx.duckdb")) as con:
+        # the catalogue of metrics asks at compile time which feeds there are
+        warehouse.prepare(con, CxConfig())
     outcome = dbtRunner(manifest=runner_manifest()).invoke(
         ["--quiet", "--no-write-json", "compile", "--full-refresh", "--project-dir", str(DBT_PROJECT_DIR),
          "--profiles-dir", str(DBT_PROJECT_DIR), "--target-path", str(folder / "dbt"), "--log-path", str(folder / "dbt"),

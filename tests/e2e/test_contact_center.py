@@ -16,7 +16,7 @@ from orchestration.lib.simulator.contact_center import SUBJECT
 from tests.company import release_of, rows_that_differ, run, write_company
 from tests.frames import differences, read_mart
 
-FEEDS = ("contacts", "cases", "case_events", "survey_responses", *SUBJECT.feeds)
+FEEDS = ("contacts", "cases", "case_events", "survey_responses", "surveys", *SUBJECT.feeds)
 
 
 @pytest.fixture(scope="module")

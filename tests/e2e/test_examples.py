@@ -94,7 +94,7 @@ def _same(actual: pd.DataFrame, expected: pd.DataFrame, keys: list[str], columns
     assert not found, f"{len(found)} differences, first: {found[:5]}"
 
 
-@pytest.mark.parametrize("name", ["online_retail", "service_desk", "telco", "surveys"])
+@pytest.mark.parametrize("name", ["online_retail", "service_desk", "support_tickets", "telco", "surveys"])
 def test_a_script_says_what_is_missing(name: str, tmp_path: Path) -> None:
     usage = _start(name, tmp_path / "cx")
     assert (usage.returncode, usage.stderr.startswith("usage: ")) == (64, True)
@@ -452,10 +452,80 @@ def test_service_desk_events_tell_every_reopening(desk: Example, log: pd.DataFra
     _same(fcr[fcr["known_person_contacts"] > 0], expected, ["metric_date", "channel", "topic"], columns)
 
 
+def test_service_desk_quantiles_are_the_exact_ones_within_a_percent(desk: Example, incidents: pd.DataFrame) -> None:
+    """By cell in the mart, and of everything from the sums of the histogram; nobody told a calendar, so no business time."""
+    keys = ["metric_date", "channel", "topic", "queue"]
+    cases = incidents.rename(columns={"resolved_day": "metric_date"})
+    mart = desk.mart("resolution_daily").set_index(keys)
+    histogram = desk.mart("resolution_histogram_daily")
+    assert set(histogram["clock"]) == {"calendar"} and histogram["cases"].sum() == len(cases)
+    assert mart["cases_with_calendar"].sum() == 0 and mart["average_business_minutes"].isna().all()
+    merged = histogram.groupby(["bucket", "bucket_minutes"])["cases"].sum().reset_index().sort_values("bucket")
+    for share, column in ((0.5, "resolution_p50_minutes"), (0.9, "resolution_p90_minutes")):
+        exact = cases.groupby(keys)["resolution_minutes"].agg(lambda minutes, q=share: _lower_quantile(minutes, q))
+        off = (mart[column] - exact).abs() / exact.clip(lower=1)
+        assert len(off) == len(exact) > 5000 and off.max() < 0.0105
+        reached = merged[merged["cases"].cumsum() >= share * len(cases)].iloc[0]
+        whole = _lower_quantile(cases["resolution_minutes"], share)
+        assert abs(reached["bucket_minutes"] - whole) / whole < 0.0105
+
+
+def _lower_quantile(values: pd.Series, share: float) -> float:
+    """The first value that, with those below, holds the share."""
+    ordered = values.sort_values().tolist()
+    return ordered[-(-round(10 * share) * len(ordered) // 10) - 1]
+
+
 def test_service_desk_again_loads_nothing(desk: Example) -> None:
     before = desk.mart("resolution_daily")
     assert "nothing new was delivered" in desk.run_again()
     pd.testing.assert_frame_equal(desk.mart("resolution_daily"), before)
+
+
+# --- support tickets ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def tickets(tmp_path_factory: pytest.TempPathFactory) -> Example:
+    return _example("support_tickets", "surveys_and_cases/case_059", tmp_path_factory)
+
+
+def test_support_tickets_meet_their_targets_as_published(tickets: Example) -> None:
+    """The published answers: 71 within their target, 32 not, and the best departments of those with 18 days."""
+    assert "0 in quarantine" in tickets.output
+    found = tickets.query(
+        "select sum(resolved_in_time) as within, sum(cases_with_target - resolved_in_time) as missed from resolution_daily"
+    )
+    published = pd.read_csv(tickets.data / "expected" / "output_02.csv").set_index("Metric")["Total"]
+    assert found == [{"within": published["On Track to Meet SLA"], "missed": published["Missed SLA"]}]
+    assert found == [{"within": 71, "missed": 32}]
+    targets = pd.read_csv(tickets.data / "inputs" / "input_01.csv").set_index("Department")["SLA Agreement"]
+    mart = tickets.mart("resolution_daily").groupby("queue")[["resolved_in_time", "cases_with_target"]].sum()
+    achieved = (100 * mart["resolved_in_time"] / mart["cases_with_target"]).round(2)
+    best = achieved[[targets[queue] == 18 for queue in achieved.index]].reset_index(name="share")
+    best = best[best["share"] > 0].sort_values(["share", "queue"], ascending=[False, True])
+    expected = pd.read_csv(tickets.data / "expected" / "output_03.csv")
+    assert best["queue"].tolist() == expected["Department"].tolist()
+    assert best["share"].tolist() == expected["Achieved %"].tolist()
+
+
+def test_support_tickets_business_time_equals_pandas(tickets: Example) -> None:
+    """Hours of Monday to Friday between the first line and the closing of a ticket, added up day by day."""
+    files = [pd.read_csv(tickets.data / "inputs" / f"input_0{n}.csv", parse_dates=["Timestamp"]) for n in (2, 3, 4)]
+    log = pd.concat(files).assign(case_id=lambda frame: frame["Ticket"].str.split(" / ").str[0])
+    first = log.groupby("case_id")["Timestamp"].min()
+    closed = log[log["Status Name"] == "Closed"].groupby("case_id")["Timestamp"].max()
+    day = pd.Timedelta(days=1)
+    minutes = {
+        case_id: sum(
+            (min(end, begin + day) - max(first[case_id], begin)) / pd.Timedelta(minutes=1)
+            for begin in pd.date_range(first[case_id].normalize(), end.normalize())
+            if begin.weekday() < 5
+        )
+        for case_id, end in closed.items()
+    }
+    found = tickets.warehouse("select * from intermediate.int_cases where resolved_at is not null").set_index("case_id")
+    assert found["resolution_business_minutes"].to_dict() == pytest.approx(minutes) and len(minutes) == 103
 
 
 # --- telco --------------------------------------------------------------------------------------------------------

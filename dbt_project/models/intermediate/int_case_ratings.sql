@@ -3,6 +3,7 @@
     unique_key='response_id',
     meta={
       'changed_by': [
+        ['int_survey_answers', 'response'],
         ['stg_survey_responses', 'response'],
         ['int_cases', 'case', {'table': 'stg_survey_responses', 'on': 'case_id', 'key': 'response_id'}],
       ],
@@ -11,15 +12,16 @@
 ) }}
 
 select
-  r.response_id,
+  a.response_id,
   c.case_id,
   c.agent_id,
   c.channel,
   c.topic,
   c.resolved_day,
-  -- 4 of 5, 8 of 10: three quarters of the way up the scale
-  r.score - r.scale_min >= 0.75 * (r.scale_max - r.scale_min) as is_satisfied
-from {{ ref('stg_survey_responses') }} r
+  a.ease >= a.favourable_from as is_satisfied
+from {{ ref('int_survey_answers') }} a
+join {{ ref('stg_survey_responses') }} r on a.response_id = r.response_id
 join {{ ref('int_cases') }} c on r.case_id = c.case_id
-where r._exclusion is null and r.metric_kind = 'csat' and r.score is not null and c.resolved_day is not null and c.agent_id is not null
-  and {{ changed_filter('r.response_id') }}
+where a.metric_kind = 'csat' and a.exclusion is null and a.favourable_from is not null
+  and c.resolved_day is not null and c.agent_id is not null
+  and {{ changed_filter('a.response_id') }}

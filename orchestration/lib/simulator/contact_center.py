@@ -19,7 +19,8 @@ from weakref import WeakKeyDictionary
 from orchestration.lib.simulator.company import Case, CaseEvent, Maker
 from orchestration.lib.simulator.exports import Column, Layout
 from orchestration.lib.simulator.subject import Subject, Truth
-from orchestration.lib.simulator.truth import ONE_DAY, UNKNOWN, Books, Rows, _ratio, counted_contacts, is_one_touch, resolved_at
+from orchestration.lib.simulator.surveys import answers
+from orchestration.lib.simulator.truth import ONE_DAY, UNKNOWN, Books, Rows, _contacts, _is_one_touch, _ratio, _resolved_at
 
 MINUTE = timedelta(minutes=1)
 GAMMA = 1.02
@@ -360,7 +361,7 @@ def _case_facts(books: Books) -> Iterator[CaseFacts]:
             continue
         history = events[case_id]
         raised = case.opened_at if case else min((e.occurred_at for e in history if e.event == "opened"), default=None)
-        resolved = resolved_at(case, history)
+        resolved = _resolved_at(case, history)
         if resolved and raised and resolved < raised:
             resolved = None
         channel, topic, queue = (
@@ -383,7 +384,7 @@ def _case_facts(books: Books) -> Iterator[CaseFacts]:
             return since + timedelta(seconds=target[0]) if target[1] == "calendar" else calendars.due(name, since, target[0])
 
         yield CaseFacts(
-            case_id, case.agent_id if case else None, (channel, topic, queue), raised, resolved, is_one_touch(case, history),
+            case_id, case.agent_id if case else None, (channel, topic, queue), raised, resolved, _is_one_touch(case, history),
             business(resolved), answered, business(answered), case.due_at if case and case.due_at else due("resolution"),
             due("first_response"),
         )  # fmt: skip
@@ -533,7 +534,7 @@ def _service_level_daily(books: Books) -> Rows:
 
 def _offered(books: Books) -> Iterator[Any]:
     """Inbound contacts that somebody took, or that were given up."""
-    for contact in counted_contacts(books):
+    for contact in _contacts(books):
         if contact.outcome in ("handled", "abandoned"):
             yield contact
 
@@ -742,11 +743,10 @@ def _agent_performance_daily(books: Books) -> Rows:
         if case.resolved_at and case.raised_at:
             counts = {"cases_resolved": 1, "one_touch_cases": case.is_one_touch}
             add(books.day(case.resolved_at), case.agent_id, case.cell[0], case.cell[1], **counts)
-    for answer in books.rows["survey_responses"]:
-        case = cases.get(answer.case_id)
-        if answer.metric_kind == "csat" and answer.status == "completed" and case and case.resolved_at:
-            is_satisfied = answer.score - answer.scale_min >= 0.75 * (answer.scale_max - answer.scale_min)
-            counts = {"csat_answers": 1, "csat_satisfied": is_satisfied}
+    for answer in answers(books):
+        case, judged = cases.get(answer.row.case_id), answer.exclusion is None and answer.favourable_from is not None
+        if answer.row.metric_kind == "csat" and judged and case and case.resolved_at:
+            counts = {"csat_answers": 1, "csat_satisfied": answer.ease >= answer.favourable_from}
             add(books.day(case.resolved_at), case.agent_id, case.cell[0], case.cell[1], **counts)
     for sheet in _evaluations(books):
         counts = {"evaluations": 1, "points_earned": sheet.earned, "points_possible": sheet.possible}
@@ -852,7 +852,8 @@ SUBJECT = Subject(
         ),
         "service_targets": Layout(
             "contact_center", "ndjson", "ndjson",
-            (*_plain("kind", "channel", "queue", "valid_from", "target_seconds", "clock"), Column("updated_at", "updated_at", _zulu)),
+            (*_plain("kind", "channel", "queue", "valid_from", "target_seconds", "clock"),
+             Column("updated_at", "updated_at", _zulu)),
             expected=None,
         ),
     },
@@ -889,7 +890,8 @@ SUBJECT = Subject(
         ),
         "transfers_daily": Truth(
             ("metric_date", *_CELL),
-            ("handled", "transferred", "transfers", "warm_transfers", "blind_transfers", "transfer_rate", "transfers_per_contact"),
+            ("handled", "transferred", "transfers", "warm_transfers", "blind_transfers", "transfer_rate",
+             "transfers_per_contact"),
             _transfers_daily,
         ),
         "quality_daily": Truth(
@@ -900,8 +902,8 @@ SUBJECT = Subject(
         ),
         "agent_performance_daily": Truth(
             ("metric_date", "agent_id"),
-            ("team", *_WORK, *(f"expected_{name}" for name in _AGAINST_TEAM), "aht", "transfers_per_leg", "one_touch_rate", "csat",
-             "quality_score", *_TO_TEAM, "is_small_sample"),
+            ("team", *_WORK, *(f"expected_{name}" for name in _AGAINST_TEAM), "aht", "transfers_per_leg", "one_touch_rate",
+             "csat", "quality_score", *_TO_TEAM, "is_small_sample"),
             _agent_performance_daily,
         ),
         "service_level_daily": Truth(

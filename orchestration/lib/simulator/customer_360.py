@@ -73,7 +73,7 @@ def _cases(books: Books) -> dict[str, dict[str, Any]]:
         person = books.survivor(case.person_id)
         if person is None or books.excluded(case.person_id) or case.is_spam or case.opened_at >= books.end:
             continue
-        resolved = truth.resolved_at(case, events[case.case_id])
+        resolved = truth._resolved_at(case, events[case.case_id])
         if resolved is None or resolved < case.opened_at or resolved >= books.end:
             found[person]["open"].append(books.day(case.opened_at))
         found[person]["all"].append((case.opened_at, case.case_id, case.topic or UNKNOWN))
@@ -122,7 +122,7 @@ def _customer_360(books: Books) -> Rows:
     owned, contracts, cases, scores = _owned(books), _contracts(books), _cases(books), _scores(books)
     next_products = _next_products(owned)
     contacts: dict[str, date] = {}
-    for contact in truth.counted_contacts(books):
+    for contact in truth._contacts(books):
         person = books.survivor(contact.person_id)
         if contact.outcome == "handled" and person and not books.excluded(contact.person_id):
             contacts[person] = max(contacts.get(person, date.min), books.day(contact.started_at))

@@ -662,7 +662,7 @@ def _clv_days(books: Books, wanted: list[date]) -> Rows:
 # ---- contact centre -------------------------------------------------------------------------------------------------
 
 
-def counted_contacts(books: Books) -> Iterator[Contact]:
+def _contacts(books: Books) -> Iterator[Contact]:
     """Inbound contacts up to the last complete day: no transfer legs, no spam."""
     for contact in books.rows["contacts"]:
         is_leg = contact.root_contact_id is not None and contact.root_contact_id != contact.contact_id
@@ -674,7 +674,7 @@ def counted_contacts(books: Books) -> Iterator[Contact]:
 def _contact_volume_daily(books: Books) -> Rows:
     """A row wherever there was a contact."""
     parts: dict[tuple[Any, ...], dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for contact in counted_contacts(books):
+    for contact in _contacts(books):
         wall = contact.started_at.astimezone(books.zone)
         key = (wall.date(), wall.hour, contact.channel, contact.topic or UNKNOWN, contact.queue or UNKNOWN)
         parts[key]["inbound"] += 1
@@ -694,7 +694,7 @@ def _contact_volume_daily(books: Books) -> Rows:
         }
 
 
-def resolved_at(case: Case | None, history: list[CaseEvent]) -> datetime | None:
+def _resolved_at(case: Case | None, history: list[CaseEvent]) -> datetime | None:
     """When a case was resolved: the source's own word first, then the last resolution, then a closing without one.
 
     Each unless a reopening undid it.
@@ -712,7 +712,7 @@ def resolved_at(case: Case | None, history: list[CaseEvent]) -> datetime | None:
     return None
 
 
-def is_one_touch(case: Case | None, history: list[CaseEvent]) -> bool:
+def _is_one_touch(case: Case | None, history: list[CaseEvent]) -> bool:
     """Whether it never changed hands nor was reopened; the source's counts first, then its events."""
     counts: dict[str, int] = defaultdict(int)
     for event in history:
