@@ -20,7 +20,7 @@ from orchestration.lib.simulator.exports import _vendor_time as vendor_time
 from orchestration.lib.simulator.exports import _zulu as zulu
 from orchestration.lib.simulator.exports import _zulu_ms as zulu_ms
 from orchestration.lib.simulator.subject import Subject, Truth
-from orchestration.lib.simulator.truth import UNKNOWN, Books, Rows, _contacts, _ratio
+from orchestration.lib.simulator.truth import UNKNOWN, Books, Rows, _ratio, counted_contacts
 
 TOPICS = ("delivery", "return", "payment", "product", "subscription", None)
 TOUCHES = 3
@@ -303,7 +303,7 @@ def _self_service_daily(books: Books) -> Rows:
     """A row wherever a session started. A contact that was contained is no contact: nobody had to help."""
     window = timedelta(days=books.definitions.containment_window_days)
     contacts: dict[tuple[str | None, str], list[datetime]] = defaultdict(list)
-    for contact in _contacts(books):
+    for contact in counted_contacts(books):
         if contact.outcome != "contained":
             contacts[books.survivor(contact.person_id), contact.topic or UNKNOWN].append(contact.started_at)
     parts: dict[tuple[Any, ...], dict[str, int]] = defaultdict(lambda: defaultdict(int))
@@ -379,7 +379,7 @@ def _service_to_sales_daily(books: Books) -> Rows:
     window = timedelta(days=books.definitions.service_to_sales_days)
     parts: dict[tuple[Any, ...], dict[str, int]] = defaultdict(lambda: defaultdict(int))
     contacts_of: dict[str, list[Contact]] = defaultdict(list)
-    for contact in _contacts(books):
+    for contact in counted_contacts(books):
         if contact.outcome == "handled":
             parts[books.day(contact.started_at), contact.channel, contact.topic or UNKNOWN]["handled"] += 1
             person = books.survivor(contact.person_id)
@@ -435,7 +435,7 @@ def _contacts_per_order_daily(books: Books) -> Rows:
             parcels[parcel.order_id].append(parcel.delivered_at)
     parts: dict[date, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     contacts_of: dict[str | None, list[datetime]] = defaultdict(list)
-    for contact in _contacts(books):
+    for contact in counted_contacts(books):
         parts[books.day(contact.started_at)]["contacts"] += 1
         contacts_of[books.survivor(contact.person_id)].append(contact.started_at)
     for sale in books.sales:
