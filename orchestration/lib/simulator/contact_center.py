@@ -20,7 +20,7 @@ from orchestration.lib.simulator.company import Case, CaseEvent, Maker
 from orchestration.lib.simulator.exports import Column, Layout
 from orchestration.lib.simulator.subject import Subject, Truth
 from orchestration.lib.simulator.surveys import answers
-from orchestration.lib.simulator.truth import ONE_DAY, UNKNOWN, Books, Rows, _contacts, _is_one_touch, _ratio, _resolved_at
+from orchestration.lib.simulator.truth import ONE_DAY, UNKNOWN, Books, Rows, _is_one_touch, _ratio, _resolved_at, counted_contacts
 
 MINUTE = timedelta(minutes=1)
 GAMMA = 1.02
@@ -534,7 +534,7 @@ def _service_level_daily(books: Books) -> Rows:
 
 def _offered(books: Books) -> Iterator[Any]:
     """Inbound contacts that somebody took, or that were given up."""
-    for contact in _contacts(books):
+    for contact in counted_contacts(books):
         if contact.outcome in ("handled", "abandoned"):
             yield contact
 

@@ -122,7 +122,7 @@ def _customer_360(books: Books) -> Rows:
     owned, contracts, cases, scores = _owned(books), _contracts(books), _cases(books), _scores(books)
     next_products = _next_products(owned)
     contacts: dict[str, date] = {}
-    for contact in truth._contacts(books):
+    for contact in truth.counted_contacts(books):
         person = books.survivor(contact.person_id)
         if contact.outcome == "handled" and person and not books.excluded(contact.person_id):
             contacts[person] = max(contacts.get(person, date.min), books.day(contact.started_at))

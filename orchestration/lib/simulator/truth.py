@@ -662,7 +662,7 @@ def _clv_days(books: Books, wanted: list[date]) -> Rows:
 # ---- contact centre -------------------------------------------------------------------------------------------------
 
 
-def _contacts(books: Books) -> Iterator[Contact]:
+def counted_contacts(books: Books) -> Iterator[Contact]:
     """Inbound contacts up to the last complete day: no transfer legs, no spam."""
     for contact in books.rows["contacts"]:
         is_leg = contact.root_contact_id is not None and contact.root_contact_id != contact.contact_id
@@ -674,7 +674,7 @@ def _contacts(books: Books) -> Iterator[Contact]:
 def _contact_volume_daily(books: Books) -> Rows:
     """A row wherever there was a contact."""
     parts: dict[tuple[Any, ...], dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for contact in _contacts(books):
+    for contact in counted_contacts(books):
         wall = contact.started_at.astimezone(books.zone)
         key = (wall.date(), wall.hour, contact.channel, contact.topic or UNKNOWN, contact.queue or UNKNOWN)
         parts[key]["inbound"] += 1
