@@ -620,7 +620,8 @@ def main() -> int:
     options = parser.parse_args()
     logging.disable(logging.INFO)
     mutants = {model: found for model, found in all_mutants().items() if not options.model or model in options.model}
-    chosen = spread(mutants, None if options.all or options.model else options.mutants, options.seed)
+    whole = options.all or (options.model and options.mutants)
+    chosen = spread(mutants, None if whole else options.mutants, options.seed)
     folder = Path(tempfile.mkdtemp(prefix="mutants-", dir=options.scratch))
     try:
         is_well = not chosen or _first_judge(chosen, options, folder)
