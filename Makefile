@@ -41,7 +41,7 @@ test: setup  ## everything CI runs
 soak: setup  ## 200 random histories, every publication compared with a full rebuild and with books kept in Python (two hours)
 	@$(BIN)/python -m tests.soak $(SOAK_ARGS)
 
-mutants: setup  ## one mistake at a time in the SQL of a mart or an intermediate model: 95 % must be noticed (five minutes)
+mutants: setup  ## one mistake at a time in the SQL of a mart or an intermediate model: 95 % must be noticed
 	@$(BIN)/python -m tests.mutants $(MUTANT_ARGS)
 
 kills: setup  ## 200 runs killed at random moments while a reader reads; then compared with the same runs undisturbed (about an hour)

@@ -614,7 +614,7 @@ def main() -> int:
     parser.add_argument("--all", action="store_true")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--histories", type=int, default=HISTORIES, help="how many of each theme")
-    parser.add_argument("--incremental", type=int, default=0, help="mutants of what only increments run; each takes a minute")
+    parser.add_argument("--incremental", type=int, default=0, help="mutants of what only increments run; each takes minutes")
     parser.add_argument("--scratch", type=Path, help="folder for the homes; a memory file system is fastest")
     parser.add_argument("--show", action="store_true", help="print every mutant, not only those that survive")
     options = parser.parse_args()
