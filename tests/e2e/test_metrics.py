@@ -224,7 +224,7 @@ def test_an_increment_is_a_rebuild(tmp_path: Path) -> None:
     with duckdb.connect(str(release_of(home)), read_only=True) as con:
         off = dict(con.execute("select metric, why_off from marts.metrics where not is_on").fetchall())
         assert off["cart_abandonment_rate"] == "needs cart_events in cx.toml" and "fcr_rate" not in off
-        with pytest.raises(duckdb.Error, match=r"cart_abandonment_rate is off: needs cart_events in cx\.toml"):
+        with pytest.raises(duckdb.Error, match="cart_abandonment_rate is off: needs cart_events in cx"):
             con.execute("from marts.metric('cart_abandonment_rate', 'day')").fetchall()
         assert not con.execute("from marts.metric_daily where metric in (select unnest($1))", [[*off]]).fetchall()
     refused = next(path for path in (home / "landing").rglob(f"*{day}*") if "contact" in path.name and "case" not in path.name)
