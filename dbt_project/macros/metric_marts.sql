@@ -12,6 +12,7 @@
     'employee_satisfaction_monthly',
     'engaged_customers_daily',
     'engagement_daily',
+    'experience_association_monthly',
     'fcr_daily',
     'first_response_daily',
     'handling_daily',
