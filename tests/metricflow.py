@@ -36,9 +36,13 @@ def sql_of(metrics: list[str], group_by: list[str]) -> str:
 
 
 @cache
-def dimensions_of(mart: str) -> dict[str, str]:
-    """By column of a mart the dimension's name in MetricFlow."""
-    model = next(m for m in manifest_json()["semantic_models"].values() if m["node_relation"]["alias"] == mart)
+def dimensions_of(metric: str) -> dict[str, str]:
+    """By column of a metric's mart the dimension's name in MetricFlow, in the semantic model that has its measures."""
+    node = next(node for node in manifest_json()["metrics"].values() if node["name"] == metric)
+    measure = node["type_params"]["input_measures"][0]["name"]
+    model = next(
+        model for model in manifest_json()["semantic_models"].values() if any(m["name"] == measure for m in model["measures"])
+    )
     return {
         dimension["expr"] or dimension["name"]: f"{model['primary_entity']}__{dimension['name']}"
         for dimension in model["dimensions"]

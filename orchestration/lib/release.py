@@ -32,7 +32,6 @@ from orchestration.lib.dbt_manifest import (
     project_fingerprint,
 )
 from orchestration.lib.ingest import configuration_fingerprint
-from orchestration.lib.registry import entries
 from orchestration.lib.warehouse import tx
 
 if TYPE_CHECKING:
@@ -321,10 +320,12 @@ def _comment(con: duckdb.DuckDBPyConnection, name: str) -> None:
     node = next(n for n in manifest_json()["nodes"].values() if n["resource_type"] == "model" and n["name"] == name)
     con.execute(f"comment on table release.marts.{ident(name)} is {literal(node['description'])}")
     defined: dict[str, list[str]] = {}
-    for entry in entries().values():
-        if entry.mart == name and (entry.value or len(entry.parts) == 1):
-            told = f"{entry.label} ({entry.name}, version {entry.version} from {entry.valid_from}): {entry.formula}."
-            defined.setdefault(entry.value or entry.parts[0], []).append(told)
+    for metric in manifest_json()["metrics"].values():
+        meta = metric["config"]["meta"]
+        if meta.get("mart") == name and (meta.get("value") or len(meta["parts"]) == 1):
+            version_told = f"{metric['name']}, version {meta['version']} from {meta['valid_from']}"
+            told = f"{metric['label']} ({version_told}): {meta['formula']}."
+            defined.setdefault(meta.get("value") or meta["parts"][0], []).append(told)
     for column, about in node["columns"].items():
         text = " ".join([about["description"], *defined.get(column, [])])
         con.execute(f"comment on column release.marts.{ident(name)}.{ident(column)} is {literal(text)}")

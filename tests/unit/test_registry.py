@@ -20,6 +20,7 @@ def test_every_metric_has_a_complete_entry() -> None:
 BESIDE = {
     "engaged_customers_daily": "visiting_customers",
     "nps_trailing_daily": "answers answers_known",
+    "person_coverage_daily": "records",
     # amounts in the currency of the order; the metrics are of those in the reporting currency
     "sales_daily": "cost_reporting discount_amount gross_amount net_amount refund_amount shipping_amount tax_amount",
     "sales_since_initiative": "days_since orders_last_year",
