@@ -7,7 +7,7 @@ from collections import defaultdict
 from datetime import date, timedelta
 from typing import Any
 
-from orchestration.lib.simulator import truth
+from orchestration.lib.simulator import surveys, truth
 from orchestration.lib.simulator.company import CaseEvent
 from orchestration.lib.simulator.subject import Subject, Truth
 from orchestration.lib.simulator.truth import UNKNOWN, Books, Rows
@@ -83,26 +83,19 @@ def _cases(books: Books) -> dict[str, dict[str, Any]]:
 def _scores(books: Books) -> dict[str, dict[str, Any]]:
     """By person the newest answer on the scale 0 to 10 (nps) and the newest satisfaction answer."""
     newest: dict[tuple[str, str], Any] = {}
-    for row in books.rows["survey_responses"]:
-        person = books.survivor(row.person_id)
-        counts = row.metric_kind == "csat" or (row.metric_kind == "nps" and (row.scale_min, row.scale_max) == (0, 10))
-        if (
-            person
-            and not books.excluded(row.person_id)
-            and counts
-            and row.status == "completed"
-            and row.score is not None
-            and books.day(row.answered_at) <= books.through
-        ):
+    for answer in surveys.answers(books):
+        row, person = answer.row, books.survivor(answer.row.person_id)
+        counts = row.metric_kind == "csat" or (row.metric_kind == "nps" and (answer.low, answer.high) == (0, 10))
+        if person and counts and answer.exclusion is None and books.day(row.answered_at) <= books.through:
             known = newest.get((person, row.metric_kind))
-            if known is None or (known.answered_at, known.response_id) < (row.answered_at, row.response_id):
-                newest[person, row.metric_kind] = row
+            if known is None or (known.row.answered_at, known.row.response_id) < (row.answered_at, row.response_id):
+                newest[person, row.metric_kind] = answer
     found: dict[str, dict[str, Any]] = defaultdict(dict)
-    for (person, kind), row in newest.items():
-        found[person][f"last_{kind}"] = row.score
-        found[person][f"last_{kind}_date"] = books.day(row.answered_at)
+    for (person, kind), answer in newest.items():
+        found[person][f"last_{kind}"] = answer.score
+        found[person][f"last_{kind}_date"] = books.day(answer.row.answered_at)
         if kind == "csat":
-            found[person]["last_csat_of"] = row.scale_max
+            found[person]["last_csat_of"] = answer.high
     return found
 
 

@@ -108,16 +108,11 @@ contacts as (
 
 answers as (
   select
-    coalesce(m.survivor_id, r.person_id) as person_id, r.metric_kind, r.score, r.scale_max, r.answered_day,
-    row_number() over (
-      partition by coalesce(m.survivor_id, r.person_id), r.metric_kind order by r.answered_at desc, r.response_id desc
-    ) as newest
-  from {{ ref('stg_survey_responses') }} r
-  left join {{ ref('int_person_merges') }} m on r.person_id = m.person_id
-  left join {{ ref('int_excluded_persons') }} x on r.person_id = x.person_id
-  where r._exclusion is null and x.person_id is null and r.person_id is not null and r.answered_day <= {{ data_through() }}
-    and r.score is not null
-    and ((r.metric_kind = 'nps' and r.scale_min = 0 and r.scale_max = 10) or r.metric_kind = 'csat')
+    person_id, metric_kind, score, high, answered_day,
+    row_number() over (partition by person_id, metric_kind order by answered_at desc, response_id desc) as newest
+  from {{ ref('int_survey_answers') }}
+  where exclusion is null and person_id is not null and answered_day <= {{ data_through() }}
+    and ((metric_kind = 'nps' and low = 0 and high = 10) or metric_kind = 'csat')
 ),
 
 scores as (
@@ -126,7 +121,7 @@ scores as (
     max(score) filter (where metric_kind = 'nps') as last_nps,
     max(answered_day) filter (where metric_kind = 'nps') as last_nps_day,
     max(score) filter (where metric_kind = 'csat') as last_csat,
-    max(scale_max) filter (where metric_kind = 'csat') as last_csat_of,
+    max(high) filter (where metric_kind = 'csat') as last_csat_of,
     max(answered_day) filter (where metric_kind = 'csat') as last_csat_day
   from answers
   where newest = 1
