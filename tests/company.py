@@ -6,13 +6,17 @@ Belongs here: what end-to-end tests share. Does not: expected numbers.
 from __future__ import annotations
 
 import os
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 import duckdb
+from filelock import FileLock
 
 from orchestration import cli
-from orchestration.lib.simulator import CORE_FEEDS, Company
+from orchestration.lib.simulator import CORE_FEEDS, Company, simulate
+from orchestration.lib.simulator.commerce import sell_abroad
+from orchestration.lib.simulator.company import FEEDS
 from orchestration.partitions import Window
 from orchestration.settings import Settings
 
@@ -59,3 +63,28 @@ def rows_that_differ(left: Path, right: Path, without: frozenset[str] = frozense
 def release_of(home: Path) -> Path:
     """The database that readers of this home open."""
     return home / "releases" / "current" / "cx.duckdb"
+
+
+class Whole(NamedTuple):
+    """A company, and its home after a backfill in two stages and nights with late rows and corrections. Not to be changed."""
+
+    company: Company
+    home: Path
+
+
+def whole_company(folder: Path) -> Whole:
+    """Every feed, 300 customers, 75 days into a second quarter, orders in four currencies; made once in a folder."""
+    company = simulate(customers=300, days=75, seed=21)
+    sell_abroad(company)
+    home, done, nights = folder / "home", folder / "done", 2
+    with FileLock(folder.with_suffix(".lock")):
+        if not done.exists():
+            write_company(company, home, tuple(FEEDS))
+            # Persons are told apart again, and an account turns out to be a test, after the first stage.
+            stage, last = company.start + timedelta(days=28), company.data_through - timedelta(days=nights)
+            assert run(home, "backfill", company.start, stage) in (0, 3)
+            assert run(home, "backfill", stage + timedelta(days=1), last) in (0, 3)
+            for night in range(nights):
+                assert run(home, "nightly", last + timedelta(days=night + 1)) in (0, 3)
+            done.touch()
+    return Whole(company, home)

@@ -21,9 +21,8 @@ import pytest
 from orchestration.lib.dbt_manifest import filter_of, manifest_json, marts, metrics
 from orchestration.lib.registry import SUMMED, Entry, apart_of, entries
 from orchestration.lib.simulator import simulate
-from orchestration.lib.simulator.company import FEEDS
 from orchestration.settings import DBT_PROJECT_DIR
-from tests.company import release_of, rows_that_differ, run, write_company
+from tests.company import Whole, release_of, rows_that_differ, run, write_company
 from tests.metricflow import dimensions_of, sql_of
 
 DAYS = 75
@@ -34,14 +33,9 @@ SUMMED_UP = [name for name, entry in entries().items() if entry.additivity in SU
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def home(whole: Whole) -> Path:
     """A company with every feed, some weeks into its second quarter."""
-    home = tmp_path_factory.mktemp("metrics") / "home"
-    company = simulate(customers=150, days=DAYS, seed=41)
-    write_company(company, home, tuple(FEEDS))
-    day = company.start + timedelta(days=DAYS - 3)
-    assert run(home, "backfill", company.start, day) == 0
-    return home
+    return whole.home
 
 
 @pytest.fixture
