@@ -269,8 +269,9 @@ class _Term(NamedTuple):
 def _terms(books: Books) -> list[_Term]:
     found = []
     for term in books.rows["subscriptions"]:
-        end = books.day(term.ended_at) if term.ended_at else date.max
-        found.append(_Term(books.survivor(term.person_id), books.day(term.started_at), end))
+        if not books.excluded(term.person_id):
+            end = books.day(term.ended_at) if term.ended_at else date.max
+            found.append(_Term(books.survivor(term.person_id), books.day(term.started_at), end))
     return [term for term in found if term.start < term.end]
 
 
