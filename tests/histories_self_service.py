@@ -18,9 +18,11 @@ Told = list[tuple[str, dict[str, Any]]]
 THEMES = (
     ("self_service_sessions", "contacts", "persons"),
     ("self_service_sessions", "ivr_events"),
+    ("self_service_sessions", "ivr_events", "persons"),
     ("contacts", "orders", "order_lines", "shipments", "persons"),
     ("contacts", "order_lines", "shipments"),
     ("sentiment_segments", "contacts"),
+    ("sentiment_segments", "contacts", "persons"),
     ("social_mentions", "stock_prices", "benchmarks"),
 )
 SPOILED = {
@@ -70,7 +72,7 @@ def menu(world: _World, day: date) -> Told:
         "ivr_events",
         {"event_id": world.fresh("I"), "session_id": f"Z{rng.randint(1, 9)}", "intent": rng.choice(("bill", "late", None)),
          "event": rng.choice(("menu", "selection", "selection", "selection", "hangup")), "depth": rng.choice((None, 1, 2, 3)),
-         "occurred_at": world.instant(day)},
+         "occurred_at": world.instant(day), "person_id": rng.choice((None, None, world.person()))},
     )  # fmt: skip
 
 
@@ -115,7 +117,8 @@ def segment(world: _World, day: date) -> Told:
             "sentiment_segments",
             {"segment_id": world.fresh("G"), "contact_id": contact_id, "journey_id": journey, "segment_index": n + 1,
              "speaker": rng.choice((None, "customer", "customer", "agent")), "sentiment": rng.choice(WORDS),
-             "score": rng.choice((None, -100, -35, 0, 20, 35, 100)), "started_at": at},
+             "score": rng.choice((None, -100, -35, 0, 20, 35, 100)), "started_at": at,
+             "person_id": rng.choice((None, None, world.person()))},
         )  # fmt: skip
         at += timedelta(seconds=rng.choice((0, 30)))
     return told

@@ -1,8 +1,9 @@
--- Handled contacts of the mart = handled contacts staged, by day; and no order is the next one of two contacts.
+-- Handled contacts of the mart = handled contacts staged that are no test person's, by day; and no order is the next one of two contacts.
 with expected as (
   select contact_day as metric_date, count(*) as n
   from {{ ref('stg_contacts') }}
   where _exclusion is null and direction = 'inbound' and outcome = 'handled' and {{ tested_days('service_to_sales_daily', 'contact_day') }}
+    and coalesce(person_id, '') not in (select person_id from {{ ref('int_excluded_persons') }})
   group by 1
 ),
 

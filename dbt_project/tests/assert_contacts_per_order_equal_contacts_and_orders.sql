@@ -1,10 +1,11 @@
--- Contacts of the mart = inbound contacts staged, and its orders = orders that count, by day.
+-- Contacts of the mart = inbound contacts staged that are no test person's, and its orders = orders that count, by day.
 with expected as (
   select metric_date, sum(contacts) as contacts, sum(orders) as orders
   from (
     select contact_day as metric_date, count(*) as contacts, 0 as orders
     from {{ ref('stg_contacts') }}
     where _exclusion is null and direction = 'inbound' and {{ tested_days('contacts_per_order_daily', 'contact_day') }}
+      and coalesce(person_id, '') not in (select person_id from {{ ref('int_excluded_persons') }})
     group by 1
     union all
     select order_day, 0, count(*)

@@ -1,8 +1,9 @@
--- Invitations of survey_response_daily = invitations staged, by day; every delivered one of the last day weighs in survey_pressure_daily.
+-- Invitations of survey_response_daily = invitations staged that went to no test person, by day; every delivered one of the last day weighs in survey_pressure_daily.
 with expected as (
   select sent_day as metric_date, count(*) as n
   from {{ ref('stg_survey_invitations') }}
   where _exclusion is null and {{ tested_days('survey_response_daily', 'sent_day') }}
+    and coalesce(person_id, '') not in (select person_id from {{ ref('int_excluded_persons') }})
   group by 1
 ),
 
@@ -21,6 +22,7 @@ select 'pressure', p.metric_date, count(i.invitation_id), any_value(p.invitation
 from {{ ref('survey_pressure_daily') }} p
 left join {{ ref('stg_survey_invitations') }} i
   on i.status = 'delivered' and i._exclusion is null
+  and coalesce(i.person_id, '') not in (select person_id from {{ ref('int_excluded_persons') }})
   and i.sent_day > p.metric_date - {{ setting('survey_pressure_days') }} and i.sent_day <= p.metric_date
 where p.metric_date = {{ data_through() }}
 group by p.metric_date

@@ -1,9 +1,10 @@
--- Selections of the mart = selections staged whose session is not a tester's, by day; and their shares are all of the day.
+-- Selections of the mart = selections staged of no test session and no test person, by day; and their shares are all of the day.
 with expected as (
-  select event_day as metric_date, count(*) as n
-  from {{ ref('stg_ivr_events') }}
-  where _exclusion is null and event = 'selection' and {{ tested_days('ivr_requests_daily', 'event_day') }}
-    and session_id not in (select session_id from {{ ref('stg_self_service_sessions') }} where _exclusion is not null)
+  select e.event_day as metric_date, count(*) as n
+  from {{ ref('stg_ivr_events') }} e
+  left join {{ ref('stg_self_service_sessions') }} s on e.session_id = s.session_id
+  where e._exclusion is null and s._exclusion is null and e.event = 'selection' and {{ tested_days('ivr_requests_daily', 'event_day') }}
+    and coalesce(s.person_id, e.person_id, '') not in (select person_id from {{ ref('int_excluded_persons') }})
   group by 1
 ),
 

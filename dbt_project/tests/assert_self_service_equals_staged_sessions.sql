@@ -1,8 +1,9 @@
--- Sessions of the mart = sessions staged without those of testers, by the day they started.
+-- Sessions of the mart = sessions staged without test sessions and those of test persons, by the day they started.
 with expected as (
   select session_day as metric_date, count(*) as n
   from {{ ref('stg_self_service_sessions') }}
   where _exclusion is null and {{ tested_days('self_service_daily', 'session_day') }}
+    and coalesce(person_id, '') not in (select person_id from {{ ref('int_excluded_persons') }})
   group by 1
 ),
 

@@ -1,8 +1,10 @@
--- Sessions of the mart = distinct sessions staged that no bot touched, by the day they started, taken without int_sessions.
-with bots as (
-  select session_id from {{ ref('stg_web_sessions') }} where _exclusion is not null
+-- Sessions of the mart = distinct sessions staged that no bot or test person touched, by the day they started, taken without int_sessions.
+with left_out as (
+  select session_id from {{ ref('stg_web_sessions') }}
+  where _exclusion is not null or person_id in (select person_id from {{ ref('int_excluded_persons') }})
   union
-  select session_id from {{ ref('stg_page_events') }} where _exclusion is not null
+  select session_id from {{ ref('stg_page_events') }}
+  where _exclusion is not null or person_id in (select person_id from {{ ref('int_excluded_persons') }})
 ),
 
 headed as (
@@ -30,7 +32,7 @@ headless as (
 expected as (
   select metric_date, count(*) as n
   from (select * from headed union all select * from headless where {{ tested_days('engagement_daily') }})
-  where session_id not in (from bots)
+  where session_id not in (from left_out)
   group by 1
 ),
 

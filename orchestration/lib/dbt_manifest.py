@@ -293,12 +293,12 @@ def marts_on(feeds_on: set[str]) -> list[str]:
 def models_on(feeds_on: set[str]) -> set[str]:
     """Models a run builds: every mart that is on with everything it needs, and the staging of every configured feed."""
     names = {node["unique_id"]: node["name"] for node in _models()}
-    # A summary of all marts reads those that are on.
+    # A summary of all marts reads those that are on; any other model needs whatever it reads, also a mart that is off.
     off = set(marts()) - set(marts_on(feeds_on))
-    parents = {
-        node["name"]: [names[p] for p in node["depends_on"]["nodes"] if names.get(p, node["name"]) not in {*off, node["name"]}]
-        for node in _models()
-    }
+    parents = {}
+    for node in _models():
+        unread = off if node["config"]["meta"].get("feeds") == "all" else set()
+        parents[node["name"]] = [names[p] for p in node["depends_on"]["nodes"] if p in names and names[p] not in unread]
     wanted, queue = set(), [*marts_on(feeds_on), *(f"stg_{feed}" for feed in feeds_on)]
     while queue:
         name = queue.pop()

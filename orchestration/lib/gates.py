@@ -174,7 +174,7 @@ def survey_answers(con: duckdb.DuckDBPyConnection, feeds_on: set[str]) -> list[V
             coalesce(exclusion, 'unmapped') as reason, survey_id, question_id,
             count(*) as answers, min(response_id) as first_response
         from intermediate.int_survey_answers
-        where exclusion is not null or choice = 'unmapped'
+        where (exclusion is not null or choice = 'unmapped') and coalesce(exclusion, '') not in ('test_person', 'test_account')
         group by all order by all
     """)
     rows = _records(found)

@@ -30,11 +30,12 @@ orders as (
 
 rows_of_days as (
   select
-    contact_day as metric_date, contact_id as entity, 'contacts' as feed, _key, outcome as note,
-    case when _exclusion is not null then _exclusion when direction <> 'inbound' then 'is ' || direction end as left_out,
-    case when _exclusion is null and direction = 'inbound' then 1 end as contacts,
+    c.contact_day as metric_date, c.contact_id as entity, 'contacts' as feed, c._key, c.outcome as note,
+    case when c._exclusion is not null then c._exclusion when c.direction <> 'inbound' then 'is ' || c.direction else x.reason end as left_out,
+    case when c._exclusion is null and c.direction = 'inbound' and x.person_id is null then 1 end as contacts,
     null as orders, null as known_person_orders, null as contacted_orders, null as journeys, null as journey_contacts
-  from {{ ref('stg_contacts') }}
+  from {{ ref('stg_contacts') }} c
+  left join {{ ref('int_excluded_persons') }} x on c.person_id = x.person_id
 
   union all
 

@@ -7,6 +7,7 @@ with segments as (
     case
       when coalesce(c._exclusion, '') = 'spam' then 'spam'
       when s.speaker = 'agent' then 'of the agent'
+      when e.contact_id is null then 'of a test person'
     end as left_out,
     e.tone_change,
     -- a contact counts on its first segment

@@ -2,11 +2,12 @@
 with events as (
   select
     e.event_day as metric_date, coalesce(e.intent, 'unknown') as intent, e.session_id as entity, e._key, 'ivr_events' as feed,
-    case when e.event <> 'selection' then 'is no choice: ' || e.event else s._exclusion end as left_out,
+    case when e.event <> 'selection' then 'is no choice: ' || e.event else coalesce(s._exclusion, x.reason) end as left_out,
     'chosen' || coalesce(' on level ' || e.depth, '') as note,
     e.depth
   from {{ ref('stg_ivr_events') }} e
   left join {{ ref('stg_self_service_sessions') }} s on e.session_id = s.session_id
+  left join {{ ref('int_excluded_persons') }} x on coalesce(s.person_id, e.person_id) = x.person_id
 ),
 
 counted as (

@@ -2,7 +2,7 @@
 with sessions as (
   select
     g.session_day as metric_date, g.channel, coalesce(g.topic, 'unknown') as topic, g.session_id as entity, g._key,
-    'self_service_sessions' as feed, g._exclusion as left_out, s.person_id, s.outcome,
+    'self_service_sessions' as feed, coalesce(g._exclusion, x.reason) as left_out, s.person_id, s.outcome,
     coalesce(s.outcome = 'contained' and s.has_reached_goal, false) as has_reached_goal,
     case
       when n.next_contact_at <= s.started_at + to_days({{ setting('containment_window_days') }}) and n.next_contact_at < {{ data_end() }}
@@ -10,6 +10,7 @@ with sessions as (
     end as contacted_at
   from {{ ref('stg_self_service_sessions') }} g
   left join {{ ref('int_self_service_sessions') }} s on g.session_id = s.session_id
+  left join {{ ref('int_excluded_persons') }} x on g.person_id = x.person_id
   left join {{ ref('int_self_service_sequels') }} n on g.session_id = n.session_id
 ),
 

@@ -7,6 +7,7 @@ with contacts as (
       when c._exclusion is not null then c._exclusion
       when c.direction <> 'inbound' then 'is ' || c.direction
       when c.outcome <> 'handled' then 'nobody handled it: ' || c.outcome
+      else x.reason
     end as left_out,
     s.contact_id is not null as is_eligible,
     s.contact_id is not null and (
@@ -17,6 +18,7 @@ with contacts as (
     s.next_on_topic_at,
     case when s.next_order_at < {{ data_end() }} then s.next_order_at end as next_order_at
   from {{ ref('stg_contacts') }} c
+  left join {{ ref('int_excluded_persons') }} x on c.person_id = x.person_id
   left join {{ ref('int_contact_sequels') }} s on c.contact_id = s.contact_id
 ),
 

@@ -1,4 +1,4 @@
--- grain: one row per contact of which speech or text analysis delivered segments of the customer
+-- grain: one row per contact of which speech or text analysis delivered segments of the customer; not of test persons
 {#
   The agent's segments are not the customer's emotion. The value of a segment is its score, or +1, 0, -1 for its word
   where the analysis gives no score. A third of n valued segments is n / 3, rounded down, so that the first and the last
@@ -8,7 +8,12 @@
 {{ config(
     unique_key='contact_id',
     meta={
-      'changed_by': [['stg_sentiment_segments', 'contact'], ['stg_contacts', 'contact']],
+      'changed_by': [
+        ['stg_sentiment_segments', 'contact'],
+        ['stg_contacts', 'contact'],
+        ['int_excluded_persons', 'person', {'table': 'stg_sentiment_segments', 'on': 'person_id', 'key': 'contact_id'}],
+        ['int_excluded_persons', 'person', {'table': 'stg_contacts', 'on': 'person_id', 'key': 'contact_id'}],
+      ],
       'logs': [
         {'entity': 'contact', 'key': 'contact_id', 'day': 'emotion_day'},
         {'entity': 'journey', 'key': 'journey_id', 'day': 'emotion_day'},
@@ -44,6 +49,7 @@ sums as (
     count(*) filter (where sentiment = 'negative') as negative,
     any_value(valued) as valued,
     sum(value) as value_sum,
+    arg_min(person_id, (segment_index, segment_id)) filter (where person_id is not null) as person_id,
     sum(case when place > valued - floor(valued / 3.0) then value else 0 end)
       - sum(case when place <= floor(valued / 3.0) then value else 0 end) as change_sum
   from placed
@@ -65,5 +71,7 @@ select
   case when s.valued >= 3 then cast(s.change_sum / floor(s.valued / 3.0) as decimal(18, 6)) end as tone_change
 from sums s
 left join {{ ref('stg_contacts') }} c on s.contact_id = c.contact_id
+-- who it was is told by the contact or, where it does not know, by its segments
+left join {{ ref('int_excluded_persons') }} x on coalesce(c.person_id, s.person_id) = x.person_id
 -- a transfer leg has an emotion of its own; spam has none that counts
-where coalesce(c._exclusion, '') <> 'spam'
+where coalesce(c._exclusion, '') <> 'spam' and x.person_id is null

@@ -1,10 +1,11 @@
--- grain: one row per inbound contact, whatever became of it, with who it was after merges
+-- grain: one row per inbound contact, whatever became of it, with who it was after merges; not of test persons
 {{ config(
     unique_key='contact_id',
     meta={
       'changed_by': [
         ['stg_contacts', 'contact'],
         ['int_person_merges', 'person', {'table': 'stg_contacts', 'on': 'person_id', 'key': 'contact_id'}],
+        ['int_excluded_persons', 'person', {'table': 'stg_contacts', 'on': 'person_id', 'key': 'contact_id'}],
       ],
       'logs': [
         {'entity': 'contact', 'key': 'contact_id', 'day': 'contact_day'},
@@ -23,4 +24,5 @@ select
   c.contact_day
 from {{ ref('stg_contacts') }} c
 left join {{ ref('int_person_merges') }} m on c.person_id = m.person_id
-where c._exclusion is null and c.direction = 'inbound' and {{ changed_filter('c.contact_id') }}
+left join {{ ref('int_excluded_persons') }} x on c.person_id = x.person_id
+where c._exclusion is null and x.person_id is null and c.direction = 'inbound' and {{ changed_filter('c.contact_id') }}

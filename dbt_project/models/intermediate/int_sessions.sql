@@ -1,10 +1,11 @@
--- grain: one row per visit that no bot made: what the tracker says of it, else what its events add up to
+-- grain: one row per visit that no bot and no test person made: what the tracker says of it, else what its events add up to
 {{ config(
     unique_key='session_id',
     meta={
       'changed_by': [
         ['stg_web_sessions', 'session'],
         ['stg_page_events', 'session'],
+        ['int_excluded_sessions', 'session'],
         ['int_person_merges', 'person', {'table': 'stg_web_sessions', 'on': 'person_id', 'key': 'session_id'}],
         ['int_person_merges', 'person', {'table': 'stg_page_events', 'on': 'person_id', 'key': 'session_id'}],
       ],
@@ -71,3 +72,4 @@ select
     or s.has_key_event as is_engaged
 from sessions s
 left join {{ ref('int_person_merges') }} m on s.person_id = m.person_id
+where s.session_id not in (select session_id from {{ ref('int_excluded_sessions') }} where {{ changed_filter('session_id') }})

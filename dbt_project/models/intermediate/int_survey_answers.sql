@@ -2,7 +2,8 @@
 {#
   The scale is that of the registry where it knows the question, else the row's own. Answers are judged after mirroring
   (`ease` is the answer where high is good), so that a share means the same on either direction. A row that contradicts the
-  registry may have been read with the wrong question: it is left out and counted, not believed.
+  registry may have been read with the wrong question: it is left out and counted, not believed. So is an answer of a test
+  person; what it says a visit was for still tells the other answers of the visit.
 #}
 {{ config(
     unique_key='response_id',
@@ -13,6 +14,7 @@
         ['stg_survey_invitations', 'invitation', {'table': 'stg_survey_responses', 'on': 'invitation_id', 'key': 'response_id'}],
         ['stg_surveys', 'question', {'table': 'stg_survey_responses', 'on': 'survey_id', 'key': 'response_id'}],
         ['int_person_merges', 'person', {'table': 'stg_survey_responses', 'on': 'person_id', 'key': 'response_id'}],
+        ['int_excluded_persons', 'person', {'table': 'stg_survey_responses', 'on': 'person_id', 'key': 'response_id'}],
       ],
       'logs': [{'entity': 'response', 'key': 'response_id', 'day': 'answered_day'}]
     }
@@ -112,9 +114,10 @@ select
   case when j.metric_kind = 'task_completion' then coalesce(i.intent, 'unknown') end as intent,
   j.answered_at,
   j.answered_day,
-  j.exclusion
+  coalesce(x.reason, j.exclusion) as exclusion
 from judged j
 left join intents i on j.metric_kind = 'task_completion' and j.survey_id = i.survey_id and j.invitation_id = i.invitation_id
 left join {{ ref('stg_survey_invitations') }} v on j.invitation_id = v.invitation_id
 left join {{ ref('int_person_merges') }} m on j.person_id = m.person_id
+left join {{ ref('int_excluded_persons') }} x on j.person_id = x.person_id
 where j.is_replaced

@@ -1,4 +1,4 @@
--- grain: one row per invitation: who was asked after merges, and what came of it within the response window
+-- grain: one row per invitation, except those of test persons: who was asked after merges, and what came of it within the response window
 {{ config(
     unique_key='invitation_id',
     meta={
@@ -6,6 +6,8 @@
         ['stg_survey_invitations', 'invitation'],
         ['stg_survey_responses', 'invitation'],
         ['int_person_merges', 'person', {'table': 'stg_survey_invitations', 'on': 'person_id', 'key': 'invitation_id'}],
+        ['int_excluded_persons', 'person', {'table': 'stg_survey_invitations', 'on': 'person_id', 'key': 'invitation_id'}],
+        ['int_excluded_persons', 'person', {'table': 'stg_survey_responses', 'on': 'person_id', 'key': 'invitation_id'}],
       ],
       'logs': [{'entity': 'invitation', 'key': 'invitation_id', 'day': 'sent_day'}]
     }
@@ -23,8 +25,10 @@ came_back as (
     bool_or(r.status = 'partial' and r.answered_at <= i.sent_at + to_days({{ setting('response_window_days') }})) as is_partial,
     bool_or(r.status = 'dismissed' and r.answered_at <= i.sent_at + to_days({{ setting('response_window_days') }})) as is_dismissed
   from invitations i
-  -- partial and dismissed ones are excluded as answers, and count here; previews and tests are nobody's
+  -- partial and dismissed ones are excluded as answers, and count here; previews, tests and what test persons say are nobody's
   join {{ ref('stg_survey_responses') }} r on i.invitation_id = r.invitation_id
+  left join {{ ref('int_excluded_persons') }} x on r.person_id = x.person_id
+  where x.person_id is null
   group by i.invitation_id
 )
 
@@ -48,3 +52,5 @@ select
 from invitations i
 left join came_back c on i.invitation_id = c.invitation_id
 left join {{ ref('int_person_merges') }} m on i.person_id = m.person_id
+left join {{ ref('int_excluded_persons') }} x on i.person_id = x.person_id
+where x.person_id is null

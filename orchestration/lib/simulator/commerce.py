@@ -301,7 +301,7 @@ LAYOUTS = {
 
 
 class _Visit(NamedTuple):
-    """A session that counts."""
+    """A session that no bot made; `reason` says why it counts nowhere, should it be a test person's."""
 
     day: date
     person: str | None
@@ -311,12 +311,18 @@ class _Visit(NamedTuple):
     pages: int
     clicks: int
     is_engaged: bool
+    reason: str | None
 
 
 def _visits(books: Books) -> list[_Visit]:
+    """Sessions up to the last complete day of anybody but test persons."""
+    return [visit for visit in every_visit(books) if visit.reason is None]
+
+
+def every_visit(books: Books) -> list[_Visit]:
     """Sessions up to the last complete day. The session's own word comes first, then that of its events.
 
-    A session that is a bot's, or has one event of a bot, is none.
+    A session that is a bot's, or has one event of a bot, is none. One event of a test person makes it a test person's.
     """
     events: dict[str, list[PageEvent]] = defaultdict(list)
     for event in sorted(books.rows["page_events"], key=lambda event: (event.occurred_at, event.event_id)):
@@ -327,6 +333,7 @@ def _visits(books: Books) -> list[_Visit]:
         header, history = headers.get(session_id), events[session_id]
         if (header and header.is_bot) or any(event.is_bot for event in history):
             continue
+        reasons = [reason for row in (header, *history) if row and (reason := books.excluded(row.person_id))]
         seen: dict[str, Any] = {
             "person_id": next((event.person_id for event in history if event.person_id), None),
             "device": next((event.device for event in history if event.device), None),
@@ -348,7 +355,7 @@ def _visits(books: Books) -> list[_Visit]:
         if day <= books.through:
             found.append(
                 _Visit(day, books.survivor(told["person_id"]), told["device"] or UNKNOWN, channel, seconds,
-                       told["page_views"], told["clicks"], is_engaged)
+                       told["page_views"], told["clicks"], is_engaged, min(reasons, default=None))
             )  # fmt: skip
     return found
 

@@ -105,7 +105,8 @@ def _contracts(books: Books) -> dict[str, list[tuple[date, date | None, str]]]:
     for term in books.rows["subscriptions"]:
         person = books.survivor(term.person_id)
         start, end = books.day(term.started_at), books.day(term.ended_at) if term.ended_at else None
-        if person and start <= books.through and (end is None or start < end):
+        is_counted = person and not books.excluded(term.person_id)
+        if is_counted and start <= books.through and (end is None or start < end):
             found[person].append((start, end, term.plan or UNKNOWN))
     return found
 

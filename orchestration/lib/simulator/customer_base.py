@@ -269,9 +269,15 @@ class _Term(NamedTuple):
 def _terms(books: Books) -> list[_Term]:
     found = []
     for term in books.rows["subscriptions"]:
-        end = books.day(term.ended_at) if term.ended_at else date.max
-        found.append(_Term(books.survivor(term.person_id), books.day(term.started_at), end))
+        if not books.excluded(term.person_id):
+            end = books.day(term.ended_at) if term.ended_at else date.max
+            found.append(_Term(books.survivor(term.person_id), books.day(term.started_at), end))
     return [term for term in found if term.start < term.end]
+
+
+def _referrals(books: Books) -> list[Referral]:
+    """Referrals between persons of whom neither is a test."""
+    return [row for row in books.rows["referrals"] if not books.excluded(row.referrer_id) and not books.excluded(row.referred_id)]
 
 
 def _starts(period: str, day: date) -> date:
@@ -419,7 +425,7 @@ def _acquired(books: Books) -> dict[str, tuple[date, bool]]:
         if term.person:
             first[term.person] = min(first.get(term.person, date.max), term.start)
     shared: dict[str, date] = {}
-    for referral in books.rows["referrals"]:
+    for referral in _referrals(books):
         referrer, referred = books.survivor(referral.referrer_id), books.survivor(referral.referred_id)
         if referred and referred != referrer:
             shared[referred] = min(shared.get(referred, date.max), books.day(referral.created_at))
@@ -458,7 +464,7 @@ def _referrals_daily(books: Books) -> Rows:
     for day, is_referred in _acquired(books).values():
         new[day].append(is_referred)
     shares: list[tuple[str | None, date]] = []
-    for referral in books.rows["referrals"]:
+    for referral in _referrals(books):
         referrer, referred = books.survivor(referral.referrer_id), books.survivor(referral.referred_id)
         if referrer != referred:
             shares.append((referrer, books.day(referral.created_at)))

@@ -10,6 +10,7 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from data_quality.normalise import email_key, phone_key
+from orchestration.lib.simulator import commerce
 from orchestration.lib.simulator.company import Maker
 from orchestration.lib.simulator.exports import Column, Layout, _flag, _plain, _zulu
 from orchestration.lib.simulator.subject import Subject, Truth
@@ -80,6 +81,16 @@ def _records(books: Books) -> Iterator[tuple[str, date | None, bool, str | None]
             yield "survey_responses", books.day(answer.answered_at), person is not None, books.excluded(person)
     for term in books.rows["subscriptions"]:
         yield "subscriptions", books.day(term.started_at), term.person_id is not None, books.excluded(term.person_id)
+    for row in books.rows["survey_invitations"]:
+        yield "survey_invitations", books.day(row.sent_at), row.person_id is not None, books.excluded(row.person_id)
+    for row in books.rows["self_service_sessions"]:
+        if not row.is_test:
+            yield "self_service_sessions", books.day(row.started_at), row.person_id is not None, books.excluded(row.person_id)
+    for row in books.rows["referrals"]:
+        reasons = [reason for person in (row.referrer_id, row.referred_id) if (reason := books.excluded(person))]
+        yield "referrals", books.day(row.created_at), True, min(reasons, default=None)
+    for visit in commerce.every_visit(books):
+        yield "web_sessions", visit.day, visit.person is not None, visit.reason
 
 
 def _person_coverage_daily(books: Books) -> Rows:

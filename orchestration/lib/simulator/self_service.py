@@ -5,7 +5,7 @@ the marts made of them. Not here: contacts and orders themselves (`company`).
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
@@ -296,14 +296,21 @@ LAYOUTS = {
 
 
 def _sessions(books: Books) -> list[SelfServiceSession]:
-    return [session for session in books.rows["self_service_sessions"] if not session.is_test]
+    """Sessions that are no test and no test person's."""
+    sessions = books.rows["self_service_sessions"]
+    return [session for session in sessions if not session.is_test and not books.excluded(session.person_id)]
+
+
+def _contacts(books: Books) -> Iterator[Contact]:
+    """Contacts that count, of anybody but test persons."""
+    return (contact for contact in counted_contacts(books) if not books.excluded(contact.person_id))
 
 
 def _self_service_daily(books: Books) -> Rows:
     """A row wherever a session started. A contact that was contained is no contact: nobody had to help."""
     window = timedelta(days=books.definitions.containment_window_days)
     contacts: dict[tuple[str | None, str], list[datetime]] = defaultdict(list)
-    for contact in counted_contacts(books):
+    for contact in _contacts(books):
         if contact.outcome != "contained":
             contacts[books.survivor(contact.person_id), contact.topic or UNKNOWN].append(contact.started_at)
     parts: dict[tuple[Any, ...], dict[str, int]] = defaultdict(lambda: defaultdict(int))
@@ -337,11 +344,14 @@ def _self_service_daily(books: Books) -> Rows:
 
 
 def _ivr_requests_daily(books: Books) -> Rows:
-    """A row per intent chosen on the day. Choices of a session that nobody exported count, those of testers do not."""
-    testers = {session.session_id for session in books.rows["self_service_sessions"] if session.is_test}
+    """A row per intent chosen on the day. Choices of a session that nobody exported count, those of tests do not."""
+    sessions = {session.session_id: session for session in books.rows["self_service_sessions"]}
     days: dict[date, dict[str, list[IvrEvent]]] = defaultdict(lambda: defaultdict(list))
     for event in books.rows["ivr_events"]:
-        if event.event == "selection" and event.session_id not in testers:
+        session = sessions.get(event.session_id)
+        person = (session.person_id if session else None) or event.person_id
+        is_tests = (session and session.is_test) or books.excluded(person)
+        if event.event == "selection" and not is_tests:
             days[books.day(event.occurred_at)][event.intent or UNKNOWN].append(event)
     for day, intents in days.items():
         for intent, chosen in intents.items():
@@ -379,7 +389,7 @@ def _service_to_sales_daily(books: Books) -> Rows:
     window = timedelta(days=books.definitions.service_to_sales_days)
     parts: dict[tuple[Any, ...], dict[str, int]] = defaultdict(lambda: defaultdict(int))
     contacts_of: dict[str, list[Contact]] = defaultdict(list)
-    for contact in counted_contacts(books):
+    for contact in _contacts(books):
         if contact.outcome == "handled":
             parts[books.day(contact.started_at), contact.channel, contact.topic or UNKNOWN]["handled"] += 1
             person = books.survivor(contact.person_id)
@@ -435,7 +445,7 @@ def _contacts_per_order_daily(books: Books) -> Rows:
             parcels[parcel.order_id].append(parcel.delivered_at)
     parts: dict[date, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     contacts_of: dict[str | None, list[datetime]] = defaultdict(list)
-    for contact in counted_contacts(books):
+    for contact in _contacts(books):
         parts[books.day(contact.started_at)]["contacts"] += 1
         contacts_of[books.survivor(contact.person_id)].append(contact.started_at)
     for sale in books.sales:
@@ -501,12 +511,16 @@ def _emotions(books: Books) -> list[_Emotion]:
         contact = contacts.get(segment.contact_id)
         # A transfer leg is excluded as a leg before it is as spam.
         is_leg = contact and contact.root_contact_id not in (None, contact.contact_id)
-        if segment.speaker != "agent" and not (contact and contact.is_spam and not is_leg):
+        is_spam = contact and contact.is_spam and not is_leg
+        if segment.speaker != "agent" and not is_spam:
             segments[segment.contact_id].append(segment)
     found = []
     for contact_id, heard in segments.items():
         heard.sort(key=lambda segment: (segment.segment_index, segment.segment_id))
         contact = contacts.get(contact_id)
+        told = [contact.person_id if contact else None, *(segment.person_id for segment in heard)]
+        if books.excluded(next((person for person in told if person), None)):
+            continue
         first = min(segment.started_at for segment in heard)
         found.append(
             _Emotion(

@@ -388,7 +388,10 @@ def _number(value: Any) -> Decimal | None:
 
 
 def answers(books: Books) -> Iterator[Answer]:
-    """Every completed answer: the registry's scale where it knows the question, else the row's own, else that of an NPS."""
+    """Every completed answer, also those that count nowhere: their `exclusion` says why.
+
+    Its scale is that of the registry where that knows the question, else the row's own, else that of an NPS.
+    """
     registry: dict[tuple[str, str], dict[int, Question]] = defaultdict(dict)
     for question in books.rows["surveys"]:
         registry[question.survey_id, question.question_id][question.question_version] = question
@@ -423,6 +426,7 @@ def answers(books: Books) -> Iterator[Answer]:
             exclusion = "not_an_nps_scale"
         elif not low <= Decimal(row.score) <= high:
             exclusion = "outside_scale"
+        exclusion = books.excluded(row.person_id) or exclusion
         # `or` would take a cut of 0 for none
         favourable, difficult = (said if said is not None else cut), (cut if cut is not None else said)
         yield Answer(row, low, high, direction, favourable, difficult, choice, exclusion)
@@ -584,6 +588,11 @@ def _task_completion_daily(books: Books) -> Rows:
         }
 
 
+def _invitations(books: Books) -> list[Invitation]:
+    """Invitations of anybody but test persons."""
+    return [row for row in books.rows["survey_invitations"] if not books.excluded(row.person_id)]
+
+
 _INVITATION_PARTS = ("invited", "bounced", "suppressed", "delivered", "answered", "partial", "dismissed", "answered_late")
 
 
@@ -592,10 +601,11 @@ def _survey_response_daily(books: Books) -> Rows:
     window = timedelta(days=books.definitions.response_window_days)
     came: dict[str, list[SurveyResponse]] = defaultdict(list)
     for row in books.rows["survey_responses"]:
-        if row.invitation_id and row.status in ("completed", "partial", "dismissed"):
+        is_somebodys = row.status in ("completed", "partial", "dismissed") and not books.excluded(row.person_id)
+        if row.invitation_id and is_somebodys:
             came[row.invitation_id].append(row)
     cells: dict[tuple[Any, ...], dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for invitation in books.rows["survey_invitations"]:
+    for invitation in _invitations(books):
         cell = cells[books.day(invitation.sent_at), invitation.survey_id, invitation.channel or UNKNOWN]
         cell["invited"] += 1
         cell[invitation.status] += 1
@@ -623,7 +633,7 @@ def _survey_response_daily(books: Books) -> Rows:
 def _survey_pressure_daily(books: Books) -> Rows:
     """Delivered invitations of the window, per known person and per order."""
     window, limit = books.definitions.survey_pressure_days, books.definitions.survey_pressure_limit
-    sent = [(books.day(row.sent_at), row) for row in books.rows["survey_invitations"] if row.status == "delivered"]
+    sent = [(books.day(row.sent_at), row) for row in _invitations(books) if row.status == "delivered"]
     for day in books.days_from(min((day for day, _ in sent), default=None)):
         inside = [row for sent_day, row in sent if day - timedelta(days=window) < sent_day <= day]
         if not inside:

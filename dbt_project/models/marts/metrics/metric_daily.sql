@@ -28,7 +28,7 @@ rolled as (
   {%- else %}
   select
     '' as grain, current_date as period_start, current_date as period_end, '' as breakdown, '' as dimensions, 0 as lag,
-    {'metric': '', 'parts': '', 'numerator': 0.0, 'denominator': 0.0, 'plus': 0.0, 'minus': 0.0, 'squares': 0.0, 'own_value': 0.0, 'is_divided': false, 'has_own_value': false, 'counts_n': false} as m
+    {'metric': '', 'parts': '', 'numerator': 0e0, 'denominator': 0e0, 'plus': 0e0, 'minus': 0e0, 'squares': 0e0, 'own_value': 0e0, 'is_divided': false, 'has_own_value': false, 'counts_n': false} as m
   where false
   {%- endfor %}
 ),

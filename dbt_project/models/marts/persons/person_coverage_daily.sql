@@ -8,6 +8,11 @@
       {'model': 'stg_contacts', 'entity': 'contact', 'before': 0, 'after': 0},
       {'model': 'stg_survey_responses', 'entity': 'response', 'before': 0, 'after': 0},
       {'model': 'stg_subscriptions', 'entity': 'subscription', 'before': 0, 'after': 0},
+      {'model': 'stg_survey_invitations', 'entity': 'invitation', 'before': 0, 'after': 0},
+      {'model': 'stg_self_service_sessions', 'entity': 'session', 'before': 0, 'after': 0},
+      {'model': 'stg_referrals', 'entity': 'referral', 'before': 0, 'after': 0},
+      {'model': 'int_sessions', 'entity': 'session', 'before': 0, 'after': 0},
+      {'model': 'int_excluded_sessions', 'entity': 'session', 'before': 0, 'after': 0},
       {'model': 'int_excluded_records', 'entity': 'record', 'before': 0, 'after': 0},
     ]
 }) }}
@@ -26,6 +31,12 @@ with records as (
 
   union all
 
+  select session_day, 'web_sessions', person_id is not null, null from {{ ref('int_sessions') }} where {{ affected_filter('session_day') }}
+  union all
+  select session_day, 'web_sessions', true, reason from {{ ref('int_excluded_sessions') }} where {{ affected_filter('session_day') }}
+
+  union all
+
   select s.record_day, s.feed, s.person_id is not null, x.reason
   from (
     select contact_day as record_day, 'contacts' as feed, contact_id as record_id, person_id
@@ -36,6 +47,15 @@ with records as (
     union all
     select started_day, 'subscriptions', subscription_id, person_id
     from {{ ref('stg_subscriptions') }} where _exclusion is null and {{ affected_filter('started_day') }}
+    union all
+    select sent_day, 'survey_invitations', invitation_id, person_id
+    from {{ ref('stg_survey_invitations') }} where _exclusion is null and {{ affected_filter('sent_day') }}
+    union all
+    select session_day, 'self_service_sessions', session_id, person_id
+    from {{ ref('stg_self_service_sessions') }} where _exclusion is null and {{ affected_filter('session_day') }}
+    union all
+    select created_day, 'referrals', referral_id, referrer_id
+    from {{ ref('stg_referrals') }} where _exclusion is null and {{ affected_filter('created_day') }}
   ) s
   left join {{ ref('int_excluded_records') }} x on s.feed = x.feed and s.record_id = x.record_id
 )
