@@ -57,6 +57,3 @@ MAKERS = {"accounts": account}
 def business(rng: Random) -> Values:
     """Limits that few persons reach."""
     return {"max_persons_per_key": rng.choice((1, 2, 3)), "max_persons_per_component": rng.choice((1, 2, 3, 10))}
-
-
-MAKERS = {"accounts": lambda world, _: world.tell("accounts", account(world.rng))}
