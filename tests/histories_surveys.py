@@ -30,8 +30,8 @@ SPOILED = {
     "employee_surveys": (("metric_kind", "mood"), ("score", "-1"), ("answered_at", "")),
     "shipments": (("shipped_at", "soon"), ("order_id", "")),
 }
-SCALES = (("0", "10"), ("1", "10"), ("1", "7"), ("1", "5"), (None, None))
-KINDS = ("nps", "nps", "nps", "csat", "ces", "switch_likelihood", "visitor_intent", "task_completion")
+SCALES = (("0", "10"), ("1", "10"), ("1", "7"), ("1", "5"), ("0", "1"), (None, None))
+KINDS = ("nps", "nps", "nps", "csat", "ces", "switch_likelihood", "resolved", "visitor_intent", "task_completion")
 
 
 def question(world: _World, day: date) -> Told:

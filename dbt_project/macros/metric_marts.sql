@@ -13,6 +13,7 @@
     'engaged_customers_daily',
     'engagement_daily',
     'experience_association_monthly',
+    'experience_value_monthly',
     'fcr_daily',
     'first_response_daily',
     'handling_daily',

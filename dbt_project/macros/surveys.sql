@@ -7,7 +7,7 @@
 {% macro choice_kinds() -%} ('visitor_intent', 'task_completion') {%- endmacro %}
 
 {#
-  First favourable answer after mirroring: 4 of 5, 8 of 10, and 5 of 7 for effort. NULL for a scale that nobody agreed on:
+  First favourable answer after mirroring: 4 of 5, 8 of 10, 5 of 7 for effort, and yes. NULL for a scale that nobody agreed on:
   its answers have a mean, but no favourable share.
 #}
 {% macro usual_favourable_from(kind, low, high) -%}
@@ -15,7 +15,7 @@
     when {{ kind }} in ('csat', 'ces', 'overall_experience', 'satisfaction') and {{ low }} = 1 and {{ high }} = 5 then 4
     when {{ kind }} in ('csat', 'overall_experience', 'satisfaction') and {{ low }} in (0, 1) and {{ high }} = 10 then 8
     when {{ kind }} = 'ces' and {{ low }} = 1 and {{ high }} = 7 then 5
-    when {{ kind }} = 'satisfaction' and {{ low }} = 0 and {{ high }} = 1 then 1
+    when {{ kind }} in ('satisfaction', 'resolved') and {{ low }} = 0 and {{ high }} = 1 then 1
   end
 {%- endmacro %}
 

@@ -21,7 +21,7 @@ import duckdb
 
 from data_quality.rules import ident, literal
 from data_quality.verdict import Verdict
-from orchestration.lib import restatements
+from orchestration.lib import benchmark, restatements
 from orchestration.lib.dbt_manifest import (
     definition_of,
     definitions_fingerprint,
@@ -312,6 +312,7 @@ def _write_database(
         with duckdb.connect(str(path)) as release:  # by itself: a view remembers the catalog it was made in
             restatements.create_views(release, names)
             restatements.create_macros(release)
+            benchmark.create_view(release, names)
     return {**_digest(path), "whole_bytes": whole_bytes if is_copy else path.stat().st_size}
 
 

@@ -26,7 +26,10 @@ from tests.company import Whole, release_of, rows_that_differ, run, write_compan
 from tests.metricflow import dimensions_of, sql_of
 
 DAYS = 75
-NO_ROW_YET = {"survival", "cohort_retention_by_segment", "cohort_retention_by_segment_rolling"}
+NO_ROW_YET = {
+    "survival", "cohort_retention_by_segment", "cohort_retention_by_segment_rolling",
+    *(f"experience_value{part}" for part in ("", "_difference", "_orders", "_churn", "_referrals")),
+}  # fmt: skip
 """Metrics that need a longer history than this company has: their own end-to-end tests have it."""
 SUMMED_UP = [name for name, entry in entries().items() if entry.additivity in SUMMED]
 """Metrics whose parts add up over days."""
@@ -273,6 +276,23 @@ def test_readers_cannot_average_a_ratio(home: Path) -> None:
         ):
             with pytest.raises(duckdb.Error, match=told):
                 con.execute(f"from {question}").fetchall()
+
+
+def test_a_month_is_held_against_the_one_before(home: Path) -> None:
+    """In `marts.benchmark`: by the sums of the mart, and the running month against nothing."""
+    with duckdb.connect(str(release_of(home)), read_only=True) as con:
+        months = dict(con.execute(
+            "select cast(date_trunc('month', metric_date) as date), sum(orders) from marts.sales_daily group by all"
+        ).fetchall())  # fmt: skip
+        said = con.execute(
+            "select period_start, value, previous_value, is_complete from marts.benchmark where metric = 'orders' "
+            "and grain = 'month' order by 1"
+        ).fetchall()
+    assert [(month, value) for month, value, *_ in said] == sorted(months.items())
+    for month, _, previous, is_complete in said:
+        before = (month - timedelta(days=1)).replace(day=1)
+        assert previous == (months.get(before) if is_complete else None)
+    assert len({is_complete for *_, is_complete in said}) == 2
 
 
 def test_a_release_says_what_its_columns_mean(home: Path) -> None:

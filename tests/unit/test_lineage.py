@@ -21,6 +21,7 @@ EXPLAINED_LATER = {
     "quality_daily", "agent_performance_daily", "person_coverage_daily",
     "survey_daily", "nps_trailing_daily", "visitor_intent_daily", "task_completion_daily", "survey_response_daily",
     "survey_pressure_daily", "survey_timing_daily", "employee_satisfaction_monthly", "experience_association_monthly",
+    "experience_value_monthly",
 }  # fmt: skip
 
 

@@ -47,8 +47,8 @@ scaled as (
   select
     r.* exclude (scale_min, scale_max),
     q.options,
-    case when q.scale_min is not null then q.scale_min when r.scale_min is not null then r.scale_min when r.metric_kind = 'nps' then 0 end as low,
-    case when q.scale_min is not null then q.scale_max when r.scale_min is not null then r.scale_max when r.metric_kind = 'nps' then 10 end as high,
+    case when q.scale_min is not null then q.scale_min when r.scale_min is not null then r.scale_min when r.metric_kind in ('nps', 'resolved') then 0 end as low,
+    case when q.scale_min is not null then q.scale_max when r.scale_min is not null then r.scale_max when r.metric_kind = 'nps' then 10 when r.metric_kind = 'resolved' then 1 end as high,
     coalesce(q.direction, case when r.metric_kind = 'switch_likelihood' then 'high_is_bad' else 'high_is_good' end) as direction,
     q.favourable_from as registered_from,
     coalesce(q.metric_kind <> r.metric_kind, false) or coalesce(r.scale_min <> q.scale_min, false)
@@ -61,6 +61,15 @@ scaled as (
   left join asked q
     on r.survey_id = q.survey_id and r.question_id = q.question_id
     and (r.question_version = q.question_version or (r.question_version is null and q.is_newest))
+),
+
+scored as (
+  select * replace (
+    coalesce(score, case
+      when metric_kind = 'resolved' and low = 0 and high = 1 then case lower(said) when 'yes' then 1 when 'no' then 0 end
+    end) as score
+  )
+  from scaled
 ),
 
 judged as (
@@ -83,7 +92,7 @@ judged as (
       when metric_kind = 'nps' and not (low in (0, 1) and high = 10) then 'not_an_nps_scale'
       when score < low or score > high then 'outside_scale'
     end as exclusion
-  from scaled
+  from scored
 ),
 
 intents as (

@@ -77,6 +77,7 @@ _QUESTIONS = (
     ("after_order", "satisfied", 1, "csat", "How satisfied are you?", 1, 10, "high_is_good", None, None),
     ("after_order", "effort", 1, "ces", "How much effort was it? (1: none)", 1, 7, "high_is_bad", None, None),
     ("after_order", "effort", 2, "ces", "How easy was it? (5: very)", 1, 5, "high_is_good", 4, None),
+    ("after_contact", "solved", 1, "resolved", "Was it solved at once?", 0, 1, None, None, None),
     ("visit", "why", 1, "visitor_intent", "Why are you here today?", None, None, None, None, "buy|compare|support|other"),
     ("visit", "done", 1, "task_completion", "Could you do it?", None, None, None, None, None),
 )
@@ -89,6 +90,7 @@ def _make(maker: Maker) -> None:
     _make_after_order(maker)
     _make_visits(maker)
     _make_employees(maker)
+    _make_after_contact(maker)
 
 
 def _make_registry(maker: Maker) -> None:
@@ -237,6 +239,22 @@ def _make_visits(maker: Maker) -> None:
                 _answer(maker, rng, row)
 
 
+def _make_after_contact(maker: Maker) -> None:
+    """Some who spoke to an agent say whether that solved it: a number of the tool, or the word of a form without a scale."""
+    rng = maker.stream("survey after contact")
+    for contact in {contact.contact_id: contact for contacts in maker.deliveries["contacts"] for contact in contacts}.values():
+        if contact.direction != "inbound" or contact.outcome != "handled" or contact.is_spam or rng.random() > 0.2:
+            continue
+        at = contact.ended_at + timedelta(seconds=rng.randint(60, 2 * DAY))
+        is_solved = rng.random() < 0.7
+        row = _row(maker, "after_contact", "solved", "resolved", at, person_id=contact.person_id, contact_id=contact.contact_id)
+        if rng.random() < 0.3:
+            said = rng.choice(("yes", "Yes")) if is_solved else rng.choice(("no", "No", "not sure"))
+            _answer(maker, rng, row._replace(survey_id="form", question_id=None, question_version=None, answer=said))
+        else:
+            _answer(maker, rng, row._replace(score=int(is_solved)))
+
+
 def _make_employees(maker: Maker) -> None:
     """A pulse every month: large teams, small ones, one of a single person."""
     rng = maker.stream("employees")
@@ -349,6 +367,7 @@ _USUAL = {
     **{(kind, low, 10): 8 for kind in ("csat", "overall_experience", "satisfaction") for low in (0, 1)},
     ("ces", 1, 7): 5,
     ("satisfaction", 0, 1): 1,
+    ("resolved", 0, 1): 1,
 }
 
 
@@ -390,7 +409,7 @@ def _number(value: Any) -> Decimal | None:
 def answers(books: Books) -> Iterator[Answer]:
     """Every completed answer, also those that count nowhere: their `exclusion` says why.
 
-    Its scale is that of the registry where that knows the question, else the row's own, else that of an NPS.
+    Its scale is that of the registry where that knows the question, else the row's own, else that of its kind.
     """
     registry: dict[tuple[str, str], dict[int, Question]] = defaultdict(dict)
     for question in books.rows["surveys"]:
@@ -402,8 +421,10 @@ def answers(books: Books) -> Iterator[Answer]:
         version = row.question_version if row.question_version is not None else max(versions, default=None)
         asked = versions.get(version)
         scales = [(asked.scale_min, asked.scale_max)] if asked else []
-        scales += [(row.scale_min, row.scale_max), (0, 10) if row.metric_kind == "nps" else (None, None)]
+        scales += [(row.scale_min, row.scale_max), {"nps": (0, 10), "resolved": (0, 1)}.get(row.metric_kind, (None, None))]
         low, high = next(((_number(low), _number(high)) for low, high in scales if low is not None), (None, None))
+        if row.metric_kind == "resolved" and row.score is None and (low, high) == (0, 1):
+            row = row._replace(score={"yes": 1, "no": 0}.get((row.answer or "").strip().lower()))
         usual = "high_is_bad" if row.metric_kind == "switch_likelihood" else "high_is_good"
         direction = (asked.direction if asked else None) or usual
         said = _number(asked.favourable_from) if asked else None
