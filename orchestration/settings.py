@@ -66,6 +66,7 @@ class Business(BaseModel):
     short_abandon_seconds: int = Field(5, ge=0, le=600)
     messaging_channels: str = Field("chat,messaging,sms,whatsapp", pattern=r"^[^,\s]+(,[^,\s]+)*$")
     quality_window_days: int = Field(14, ge=0, le=365)
+    quality_good_percent: int = Field(80, ge=1, le=100)
     agent_min_n: int = Field(10, ge=1, le=1000)
     late_allowance_days: int = Field(3, ge=0, le=90)
     returns_are_activity: bool = False

@@ -17,13 +17,15 @@ from tests.frames import differences, read_mart
 
 MADE_OF_MARTS = {"metric_daily", "metrics"}
 """Held to the marts they are made of, in test_metrics."""
+OLDER = {"experience_value_monthly"}
+"""Needs a longer history than this company has: its own end-to-end test has it."""
 
 
 def test_every_mart_has_its_books() -> None:
     assert set(MART_KEYS) == set(marts()) - MADE_OF_MARTS
 
 
-@pytest.mark.parametrize("mart", sorted(MART_KEYS))
+@pytest.mark.parametrize("mart", sorted(MART_KEYS.keys() - OLDER))
 def test_every_cell_is_what_bookkeeping_says(mart: str, whole: Whole) -> None:
     expected, actual = whole.company.truth()[mart], read_mart(release_of(whole.home), mart)
     keys = list(MART_KEYS[mart])

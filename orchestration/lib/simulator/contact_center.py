@@ -696,6 +696,12 @@ def _quality_daily(books: Books) -> Rows:
     judged: dict[tuple[Any, ...], list[_Judged]] = defaultdict(list)
     for evaluation in _evaluations(books):
         judged[_contact_cell(books, evaluation.contact)].append(evaluation)
+    rated: dict[str, tuple[datetime, str, bool]] = {}
+    for answer in answers(books):
+        row = answer.row
+        if row.metric_kind == "csat" and row.contact_id and answer.exclusion is None and answer.favourable_from is not None:
+            said = (row.answered_at, row.response_id, answer.ease >= answer.favourable_from)
+            rated[row.contact_id] = max(rated.get(row.contact_id, said), said)
     counts: dict[tuple[Any, ...], int] = defaultdict(int)
     for contact in handled.values():
         counts[_contact_cell(books, contact)] += 1
@@ -704,6 +710,9 @@ def _quality_daily(books: Books) -> Rows:
         earned, possible = sum(sheet.earned for sheet in sheets), sum(sheet.possible for sheet in sheets)
         sampled = {sheet.contact.contact_id for sheet in sheets} & handled.keys()
         failed = sum(sheet.is_auto_failed for sheet in sheets)
+        compared = [sheet for sheet in sheets if sheet.possible and sheet.contact.contact_id in rated]
+        good = books.definitions.quality_good_percent
+        agreeing = sum((100 * sheet.earned >= good * sheet.possible) == rated[sheet.contact.contact_id][2] for sheet in compared)
         yield {
             **dict(zip(("metric_date", *_CELL), key, strict=True)),
             "handled": counts[key],
@@ -715,6 +724,9 @@ def _quality_daily(books: Books) -> Rows:
             "quality_score": _ratio(earned, possible),
             "auto_fail_rate": _ratio(failed, len(sheets)),
             "sample_rate": _ratio(len(sampled), counts[key]),
+            "compared": len(compared),
+            "agreeing": agreeing,
+            "csat_agreement": _ratio(agreeing, len(compared)),
             **books.finality(key[0], books.definitions.quality_window_days),
         }
 
@@ -897,7 +909,7 @@ SUBJECT = Subject(
         "quality_daily": Truth(
             ("metric_date", *_CELL),
             ("handled", "evaluated_contacts", "evaluations", "auto_failed", "points_earned", "points_possible", "quality_score",
-             "auto_fail_rate", "sample_rate"),
+             "auto_fail_rate", "sample_rate", "compared", "agreeing", "csat_agreement"),
             _quality_daily,
         ),
         "agent_performance_daily": Truth(

@@ -77,6 +77,7 @@ _QUESTIONS = (
     ("after_order", "satisfied", 1, "csat", "How satisfied are you?", 1, 10, "high_is_good", None, None),
     ("after_order", "effort", 1, "ces", "How much effort was it? (1: none)", 1, 7, "high_is_bad", None, None),
     ("after_order", "effort", 2, "ces", "How easy was it? (5: very)", 1, 5, "high_is_good", 4, None),
+    ("after_contact", "satisfied", 1, "csat", "How satisfied are you?", 1, 5, "high_is_good", None, None),
     ("after_contact", "solved", 1, "resolved", "Was it solved at once?", 0, 1, None, None, None),
     ("visit", "why", 1, "visitor_intent", "Why are you here today?", None, None, None, None, "buy|compare|support|other"),
     ("visit", "done", 1, "task_completion", "Could you do it?", None, None, None, None, None),
@@ -253,6 +254,13 @@ def _make_after_contact(maker: Maker) -> None:
             _answer(maker, rng, row._replace(survey_id="form", question_id=None, question_version=None, answer=said))
         else:
             _answer(maker, rng, row._replace(score=int(is_solved)))
+    # Whoever's contact was evaluated is asked more often: quality is held against what the customer says.
+    for contact_id in sorted({row.contact_id for rows in maker.deliveries["qa_evaluations"] for row in rows}):
+        contact = next((c for contacts in maker.deliveries["contacts"] for c in contacts if c.contact_id == contact_id), None)
+        for _ in range(rng.choice((0, 1, 1, 2)) if contact else 0):
+            at = contact.ended_at + timedelta(seconds=rng.randint(60, 9 * DAY))
+            about = {"person_id": contact.person_id, "contact_id": contact_id, "score": rng.choice((1, 2, 3, 4, 4, 5, 5))}
+            _answer(maker, rng, _row(maker, "after_contact", "satisfied", "csat", at, **about))
 
 
 def _make_employees(maker: Maker) -> None:

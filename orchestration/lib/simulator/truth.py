@@ -75,6 +75,7 @@ class Definitions:
     short_abandon_seconds: int = 5
     messaging_channels: str = "chat,messaging,sms,whatsapp"
     quality_window_days: int = 14
+    quality_good_percent: int = 80
     agent_min_n: int = 10
     late_allowance_days: int = 3
     margin_share: float = 1.0
