@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup docs demo test soak mutants kills disk-full lint ui bench lock clean
+.PHONY: setup docs demo test soak mutants kills disk-full two-years lint ui bench lock clean
 
 setup: $(STAMP) dbt_project/target/.parsed  ## virtual environment from requirements.lock, this package, the dbt manifest
 
@@ -52,6 +52,9 @@ disk-full: setup  ## the disk fills up at each phase of a run; readers keep thei
 
 docs: setup  ## docs/metrics.md, the catalogue of metrics, from the registry
 	@$(BIN)/python -m orchestration.lib.catalogue
+
+two-years: setup  ## a simulated company of two years with every feed: every mart against its own books (half an hour)
+	@$(BIN)/python -m tests.two_years $(TWO_YEARS_ARGS)
 
 lint: setup
 	@$(BIN)/ruff check .

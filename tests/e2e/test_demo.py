@@ -20,7 +20,7 @@ def test_demo_prints_the_readme_and_its_marts_are_true(cx_home: Path) -> None:
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
     printed = [line.rstrip() for line in outcome.stdout.splitlines()]
     table = printed[printed.index("headline metrics through 2025-12-29") : -1]  # the last line names a folder
-    assert len(table) == 14
+    assert len(table) == 18
     assert "\n".join(table) in README.read_text(encoding="utf-8")
 
     question = ["net_sales", "2025-12-25", "--by", "country=FR", "--by", "sales_channel=web"]
