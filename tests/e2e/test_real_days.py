@@ -11,7 +11,6 @@ from pathlib import Path
 from tests import shuffled_retail
 from tests.company import release_of, rows_that_differ, run
 
-
 # Each night costs ten seconds: CX_TEST_REAL_NIGHTS=40 for more of them.
 NIGHTS = int(os.environ.get("CX_TEST_REAL_NIGHTS", "8"))
 
