@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup docs demo test soak mutants kills disk-full two-years lint ui bench lock clean
+.PHONY: setup docs demo test test-slow soak mutants kills disk-full two-years lint ui bench lock clean
 
 setup: $(STAMP) dbt_project/target/.parsed  ## virtual environment from requirements.lock, this package, the dbt manifest
 
@@ -37,6 +37,9 @@ test: setup  ## everything CI runs
 	@$(BIN)/ruff check .
 	@VIRTUAL_ENV=$(CURDIR)/$(VENV) DAGSTER_HOME=$(CURDIR)/$(VENV)/dagster $(BIN)/dg check defs
 	@$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
+
+test-slow: setup  ## the tests that take minutes each: real days by night and shuffled, one path, a late file, an increment of all metrics
+	@$(BIN)/python -m pytest -m slow -n 2 --dist load
 
 soak: setup  ## 200 random histories, every publication compared with a full rebuild and with books kept in Python (two hours)
 	@$(BIN)/python -m tests.soak $(SOAK_ARGS)

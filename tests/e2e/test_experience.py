@@ -8,6 +8,8 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from orchestration.lib.simulator import simulate
 from orchestration.lib.simulator.truth import MART_KEYS
 from tests.company import release_of, run, write_company
@@ -17,6 +19,7 @@ FEEDS = ("persons", "surveys", "survey_invitations", "survey_responses", "orders
 MART = "experience_value_monthly"
 
 
+@pytest.mark.slow
 def test_the_value_of_an_experience_is_true_after_every_run(cx_home: Path) -> None:
     company = simulate(customers=200, days=212, seed=8)
     write_company(company, cx_home, FEEDS)
