@@ -39,7 +39,7 @@ test: setup  ## everything CI runs
 	@$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 test-slow: setup  ## the tests that take minutes each: real days by night and shuffled, one path, a late file, an increment of all metrics
-	@$(BIN)/python -m pytest -m slow -n 2 --dist load
+	@$(BIN)/python -m pytest -m minutes -n 2 --dist load
 
 soak: setup  ## 200 random histories, every publication compared with a full rebuild and with books kept in Python (two hours)
 	@$(BIN)/python -m tests.soak $(SOAK_ARGS)

@@ -19,7 +19,7 @@ FEEDS = ("persons", "surveys", "survey_invitations", "survey_responses", "orders
 MART = "experience_value_monthly"
 
 
-@pytest.mark.slow
+@pytest.mark.minutes
 def test_the_value_of_an_experience_is_true_after_every_run(cx_home: Path) -> None:
     company = simulate(customers=200, days=212, seed=8)
     write_company(company, cx_home, FEEDS)

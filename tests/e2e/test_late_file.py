@@ -38,7 +38,7 @@ def _days_that_differ(before: Path, after: Path, mart: str) -> set[date]:
     return {day for day in rows.keys() | others.keys() if rows.get(day) != others.get(day)}
 
 
-@pytest.mark.slow
+@pytest.mark.minutes
 def test_a_late_file_rebuilds_and_restates_what_two_full_builds_differ_by(tmp_path: Path) -> None:
     company = simulate(customers=250, days=DAYS, seed=23)
     last = company.start + timedelta(days=DAYS - 1)

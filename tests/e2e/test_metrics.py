@@ -216,7 +216,7 @@ def test_what_does_not_add_up_is_published_as_its_mart_has_it(name: str, con: du
     assert days == {(day, cell) for period, day, cell in own if period in (None, "day")}
 
 
-@pytest.mark.slow
+@pytest.mark.minutes
 def test_an_increment_is_a_rebuild(tmp_path: Path) -> None:
     """Of a night with late rows and a refused file, which marks its metrics stale, and one that mends it."""
     home, company = tmp_path / "home", simulate(customers=80, days=DAYS, seed=43)

@@ -14,7 +14,7 @@ from tests.company import release_of, rows_that_differ, run, write_company
 DAYS, NIGHTS = 40, 4
 
 
-@pytest.mark.slow
+@pytest.mark.minutes
 def test_nights_equal_backfill_equal_rebuild(tmp_path: Path) -> None:
     """A company with late rows, corrections, repeated events and bad rows; that each mart is true, test_every_mart says."""
     company = simulate(customers=300, days=DAYS, seed=11)

@@ -17,7 +17,7 @@ from tests.company import release_of, rows_that_differ, run
 NIGHTS = int(os.environ.get("CX_TEST_REAL_NIGHTS", "8"))
 
 
-@pytest.mark.slow
+@pytest.mark.minutes
 def test_real_days_by_night_equal_one_backfill(tmp_path: Path, real_data: Path) -> None:
     """The first exports of a real shop."""
     example = Path(__file__).parents[2] / "examples" / "online_retail" / "cx.toml"
@@ -35,7 +35,7 @@ def test_real_days_by_night_equal_one_backfill(tmp_path: Path, real_data: Path) 
     assert rows_that_differ(release_of(homes[0]), release_of(homes[1])) == {}
 
 
-@pytest.mark.slow
+@pytest.mark.minutes
 def test_real_days_in_any_order_equal_a_rebuild_and_an_orderly_backfill(tmp_path: Path, real_data: Path) -> None:
     """The same with all 305 days: python -m tests.shuffled_retail."""
     assert shuffled_retail.history(real_data, tmp_path, days=25, runs=4, seed=5) == ({}, {})
