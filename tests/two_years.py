@@ -11,7 +11,7 @@ import logging
 import sys
 import tempfile
 import time
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 from orchestration.lib.simulator import MART_KEYS, simulate
@@ -29,7 +29,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=23)
     asked = parser.parse_args()
     logging.disable(logging.INFO)
-    company = simulate(customers=asked.customers, days=asked.days, seed=asked.seed)
+    company = simulate(customers=asked.customers, days=asked.days, seed=asked.seed, start=date(2024, 9, 1))
     sell_abroad(company)
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"

@@ -87,7 +87,7 @@ def explain(settings: Settings, name: str, day: date, by: dict[str, str], limit:
 
     Args:
         settings: whose warehouse and release.
-        name: a metric of the marts' YAML.
+        name: a metric of the registry.
         day: any day of the month where the metric is about months.
         by: dimension -> value as text.
         limit: how many rows of each kind to name; counts and sums are of all.
@@ -101,6 +101,10 @@ def explain(settings: Settings, name: str, day: date, by: dict[str, str], limit:
     for dimension in by:
         if dimension not in asked.dimensions:
             raise ExplainError(f"{name} has no dimension '{dimension}'; there is {', '.join(asked.dimensions) or 'none'}")
+    if not (DBT_PROJECT_DIR / "analyses" / "explain" / f"{metric.mart}.sql").exists():
+        raise ExplainError(
+            f"nobody has written down yet which source rows make up {metric.mart}; its SQL is in dbt_project/models/marts"
+        )
     if not settings.warehouse.exists():
         raise ExplainError(f"no warehouse at {settings.warehouse}: run cx nightly or cx backfill first")
     published = _published(settings, asked)
@@ -216,7 +220,7 @@ def _figure(con: duckdb.DuckDBPyConnection, schema: str, asked: Question) -> Fig
         asked.bound,
     )[0]
     # Cells with another date than their day (cohorts by age) meet on a day without being one number.
-    if row["cells"] > 1 and (metric.additivity in ("distinct", "snapshot") or metric.date != "metric_date"):
+    if row["cells"] > 1 and (metric.additivity not in ("additive", "ratio", "mean") or metric.date != "metric_date"):
         free = [name for name in asked.dimensions if name not in asked.by]
         rows = con.execute(f"select {', '.join(ident(name) for name in free)} {cells} order by all", asked.bound).fetchall()
         listed = [" ".join(f"--by {name}={value}" for name, value in zip(free, row, strict=True)) for row in rows]

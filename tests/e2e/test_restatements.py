@@ -94,10 +94,42 @@ def _changes(home: Path, metric: str) -> list[tuple[Any, ...]]:
 def test_each_changed_cell_has_a_row_with_its_cause_and_its_deliveries(history: tuple[Path, Any]) -> None:
     home, _ = history
     assert _changes(home, "net_sales") == [
-        (6, "restatement", "late_rows", {"net_amount": 10.0}, {"net_amount": 15.0}, ["order_lines:lines_2025-10-15.csv"], 9),
-        (15, "provisional", "late_rows", {"net_amount": 7.0}, {"net_amount": 10.0}, ["order_lines:lines_2025-10-16.csv"], 18),
-        (7, "restatement", "correction", {"net_amount": 20.0}, {"net_amount": 25.0}, ["order_lines:lines_2025-10-20.csv"], 10),
-        (6, "restatement", "deletion", {"net_amount": 15.0}, {"net_amount": 5.0}, ["order_lines:lines_2025-10-06.csv"], 9),
+        (
+            6,
+            "restatement",
+            "late_rows",
+            {"net_amount_reporting": 10.0},
+            {"net_amount_reporting": 15.0},
+            ["order_lines:lines_2025-10-15.csv"],
+            9,
+        ),
+        (
+            15,
+            "provisional",
+            "late_rows",
+            {"net_amount_reporting": 7.0},
+            {"net_amount_reporting": 10.0},
+            ["order_lines:lines_2025-10-16.csv"],
+            18,
+        ),
+        (
+            7,
+            "restatement",
+            "correction",
+            {"net_amount_reporting": 20.0},
+            {"net_amount_reporting": 25.0},
+            ["order_lines:lines_2025-10-20.csv"],
+            10,
+        ),
+        (
+            6,
+            "restatement",
+            "deletion",
+            {"net_amount_reporting": 15.0},
+            {"net_amount_reporting": 5.0},
+            ["order_lines:lines_2025-10-06.csv"],
+            9,
+        ),
     ]
     # The orders of the fifteenth were of two people until one of them was merged away; on the same night O1 is taken back.
     assert _changes(home, "clv_historic")[-6] == (
@@ -143,13 +175,17 @@ def test_a_definition_that_changes_is_the_cause(history: tuple[Path, Any]) -> No
     home, told = history
     _put(home, {"cx.toml": CONFIG.replace("Europe/Amsterdam", "Pacific/Kiritimati")})
     assert run(home, "nightly", date(2025, 10, 22)) == 0
-    causes = _query(home, "select distinct kind, cause from marts.restatements where published_at > ? order by all", told[-1][0])
-    assert causes == [("restatement", "configuration_change")]
+    causes = _query(
+        home,
+        "select distinct cause, kind, final_on <= date '2025-10-22' from marts.restatements where published_at > ? order by all",
+        told[-1][0],
+    )
+    assert causes == [("configuration_change", "provisional", False), ("configuration_change", "restatement", True)]
     moved = _changes(home, "net_sales")[4:]
     assert [(day, old, new) for day, _, _, old, new, _, _ in moved] == [
-        (6, {"net_amount": 5.0}, None),
-        (7, {"net_amount": 25.0}, {"net_amount": 5.0}),
-        (8, None, {"net_amount": 25.0}),
-        (15, {"net_amount": 10.0}, None),
-        (16, None, {"net_amount": 10.0}),
+        (6, {"net_amount_reporting": 5.0}, None),
+        (7, {"net_amount_reporting": 25.0}, {"net_amount_reporting": 5.0}),
+        (8, None, {"net_amount_reporting": 25.0}),
+        (15, {"net_amount_reporting": 10.0}, None),
+        (16, None, {"net_amount_reporting": 10.0}),
     ]

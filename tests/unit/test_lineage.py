@@ -61,6 +61,11 @@ def test_an_unknown_metric_lists_the_known_ones(tmp_path) -> None:
         explain(Settings(tmp_path), "fcr", date(2026, 1, 5), {}, 20)
 
 
+def test_a_mart_without_an_explanation_says_so(tmp_path) -> None:
+    with pytest.raises(ExplainError, match="nobody has written down yet which source rows make up queue_daily"):
+        explain(Settings(tmp_path), "queue_abandonment_rate", date(2026, 1, 5), {}, 20)
+
+
 def test_an_unknown_dimension_lists_the_known_ones(tmp_path) -> None:
     with pytest.raises(ExplainError, match="fcr_rate has no dimension 'country'; there is channel, topic"):
         explain(Settings(tmp_path), "fcr_rate", date(2026, 1, 5), {"country": "NL"}, 20)
