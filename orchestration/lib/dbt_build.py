@@ -13,17 +13,29 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from data_quality.rules import ident
 from data_quality.verdict import Verdict
-from orchestration.lib.dbt_manifest import ManifestError, definitions_fingerprint, gate_of_test, marts, runner_manifest
+from orchestration.lib.dbt_manifest import (
+    ManifestError,
+    definitions_fingerprint,
+    gate_of_test,
+    marts,
+    readers_of,
+    runner_manifest,
+)
 from orchestration.lib.warehouse import connect
 from orchestration.settings import DBT_PROJECT_DIR, Settings
 
+if TYPE_CHECKING:
+    from dbt.contracts.graph.manifest import Manifest
+
 MODEL_GATE = "mart_contract"
 _SAMPLE_ROWS = 5
+_SELECTED = "selected"
 
 
 @dataclass
@@ -32,6 +44,8 @@ class Built:
 
     models: dict[str, float] = field(default_factory=dict)
     """Seconds by model that was built."""
+    idle: set[str] = field(default_factory=set)
+    """Models that were not built because they are empty and nothing can be in them."""
     verdicts: list[Verdict] = field(default_factory=list)
 
 
@@ -48,7 +62,7 @@ def fingerprint(settings: Settings) -> str:
 def build(settings: Settings, models: set[str], full_refresh: bool, progress: Callable[[str], None] = lambda _: None) -> Built:
     """Build the models in the warehouse and test them; tell `progress` which of how many models and tests it is at.
 
-    A test that touches a model outside the selection is not run; `gates.expected` knows which must have been. (Not even
+    A test that touches a model outside `models` is not run; `gates.expected` knows which must have been. (Not even
     where that model is an ancestor: metric_daily reads every mart that is on, and dbt knows only that it may.)
 
     Raises:
@@ -63,7 +77,7 @@ def build(settings: Settings, models: set[str], full_refresh: bool, progress: Ca
         "--project-dir", str(DBT_PROJECT_DIR), "--profiles-dir", str(DBT_PROJECT_DIR),
         "--target-path", str(settings.home / "dbt"), "--log-path", str(settings.home / "dbt"), "--log-level", "none",
         "--indirect-selection", "cautious", "--exclude-resource-type", "unit_test",
-        "--select", *sorted(models),
+        "--select", f"tag:{_SELECTED}",
     ]  # fmt: skip
     if full_refresh:
         arguments.append("--full-refresh")
@@ -72,13 +86,15 @@ def build(settings: Settings, models: set[str], full_refresh: bool, progress: Ca
         if event.info.name == "LogStartLine":
             progress(f"building {event.data.index} of {event.data.total}")
 
+    manifest = runner_manifest()
+    built = Built(idle=set() if full_refresh else _idle(settings, models))
+    _select(manifest, models, models - built.idle)
     with _one_connection(), _interruptible():
-        outcome = dbtRunner(manifest=runner_manifest(), callbacks=[told]).invoke(arguments)
+        outcome = dbtRunner(manifest=manifest, callbacks=[told]).invoke(arguments)
     if isinstance(outcome.exception, KeyboardInterrupt):
         raise outcome.exception
     if outcome.result is None:
         raise ManifestError(f"dbt did not run: {outcome.exception!r}")
-    built = Built()
     bounds = marts()
     with connect(settings) as con:
         for result in outcome.result.results:
@@ -91,6 +107,34 @@ def build(settings: Settings, models: set[str], full_refresh: bool, progress: Ca
             elif node.resource_type == "test":
                 built.verdicts += _test_verdicts(con, node, status, result)
     return built
+
+
+def _idle(settings: Settings, models: set[str]) -> set[str]:
+    """Models that read no configured feed and whose tables are there, without a row: as they were built, they stay."""
+    readers = set().union(*(readers_of(source.feed) for source in settings.config.feed))
+    with connect(settings) as con:
+        tables = con.execute(
+            "select table_name, schema_name from duckdb_tables() where database_name = current_database()"
+        ).fetchall()
+        unread = [(name, schema) for name, schema in tables if name in models - readers]
+        return {
+            name
+            for name, schema in unread
+            if not con.execute(f"select exists (from {ident(schema)}.{ident(name)})").fetchone()[0]
+        }
+
+
+def _select(manifest: Manifest, models: set[str], built: set[str]) -> None:
+    """Tag the models to build and the tests of them. To look for each by its name costs dbt more than a second."""
+    names = {node.unique_id: node.name for node in manifest.nodes.values() if node.resource_type == "model"}
+    for node in manifest.nodes.values():
+        about = {names[parent] for parent in node.depends_on_nodes if parent in names}
+        if (
+            node.name in built
+            if node.resource_type == "model"
+            else node.resource_type == "test" and about <= models and about & built
+        ):
+            node.tags = [*node.tags, _SELECTED]
 
 
 @contextmanager

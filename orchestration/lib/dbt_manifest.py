@@ -308,6 +308,21 @@ def models_on(feeds_on: set[str]) -> set[str]:
     return wanted
 
 
+@cache
+def readers_of(feed: str) -> frozenset[str]:
+    """Models that read rows of the feed, by whatever way."""
+    manifest = manifest_json()
+    queue = [name for name, source in manifest["sources"].items() if source["source_name"] == "raw" and source["name"] == feed]
+    found: set[str] = set()
+    while queue:
+        for child in manifest["child_map"][queue.pop()]:
+            node = manifest["nodes"].get(child)
+            if node and node["resource_type"] == "model" and node["name"] not in found:
+                found.add(node["name"])
+                queue.append(child)
+    return frozenset(found)
+
+
 def tests_on(models: set[str]) -> dict[str, list[str]]:
     """Data tests whose every model is among `models`, with the marts each is about."""
     names = {node["unique_id"]: node["name"] for node in _models()}

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import duckdb
 
-from orchestration.lib import release
+from orchestration.lib import dbt_build, release
+from orchestration.lib.dbt_manifest import models_on
 from orchestration.settings import Settings
 from tests.company import release_of, rows_that_differ, run
 
@@ -101,6 +102,12 @@ def test_increments_equal_a_rebuild_under_corrections(tmp_path: Path) -> None:
     assert _query(home, "select sum(net_amount) from marts.sales_daily") == [(10,)]
 
     before = shutil.copy(release_of(home), tmp_path / "before.duckdb")
+    settings = Settings(home)
+    models = models_on({source.feed for source in settings.config.feed})
+    built = dbt_build.build(settings, models, full_refresh=False)
+    assert built.models.keys() | built.idle == models and not built.models.keys() & built.idle
+    assert {"stg_persons", "int_persons"} <= built.idle, "nobody delivers persons"
+    assert {"stg_cases", "stg_case_events", "sales_daily", "metrics"} <= built.models.keys()
     assert run(home, "rebuild") == 0
     assert rows_that_differ(before, release_of(home)) == {}
 
