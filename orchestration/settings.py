@@ -57,6 +57,7 @@ class Business(BaseModel):
     reopen_window_days: int = Field(7, ge=0, le=365)
     fcr_window_days: int = Field(7, ge=1, le=90)
     cart_timeout_hours: int = Field(24, ge=1, le=720)
+    cart_gap_minutes: int = Field(30, ge=1, le=1440)
     cart_recovery_days: int = Field(7, ge=1, le=90)
     containment_window_days: int = Field(7, ge=1, le=90)
     service_to_sales_hours: int = Field(24, ge=1, le=720)

@@ -285,7 +285,7 @@ class _World:
         order_id = self.fresh("O")
         header: Values = {
             "order_id": order_id, "person_id": self.person(), "ordered_at": self.instant(day), "currency": self.currency(),
-            "cart_id": rng.choice((None, *sorted({v["cart_id"] for v in self.now["cart_events"].values()}))),
+            "cart_id": rng.choice((None, *sorted({v["cart_id"] for v in self.now["cart_events"].values() if v["cart_id"]}))),
             "status": rng.choice(("paid", "paid", "paid", "pending", "cancelled")),
             "sales_channel": rng.choice(("web", "store", None)), "country": rng.choice(("NL", "DE", None)),
             "discount_amount": rng.choice((None, 0, 150)), "tax_amount": rng.choice((None, 21)),
@@ -358,7 +358,7 @@ class _World:
             # the same event, told otherwise
             other: Values = rng.choice(({"device": "mobile"}, {"occurred_at": self.instant(day)}, {"event": "checkout"}))
             return self.tell("cart_events", {**known, **other})
-        cart_id = known["cart_id"] if known and rng.random() < 0.4 else self.fresh("C")
+        cart_id = known["cart_id"] if known and known["cart_id"] and rng.random() < 0.4 else self.fresh("C")
         told: list[tuple[str, Values]] = []
         at = self.instant(day)
         for event in rng.choice((("add",), ("add",), ("add", "checkout"), ("add", "remove"), ("add", "empty"), ("empty", "add"))):

@@ -90,9 +90,43 @@ def initiative(world: _World, day: date) -> Told:
     return world.tell("initiatives", {"initiative_id": initiative_id, "name": "Better", "start_date": start, "end_date": end})
 
 
+def cart_without_id(world: _World, day: date) -> Told:
+    """Events of a visitor whose shop has no cart ids, half an hour apart or not quite, and an order of theirs."""
+    rng, known = world.rng, world.some("cart_events")
+    if known and rng.random() < 0.2:
+        other: dict[str, Any] = rng.choice(({"visitor_id": "V2"}, {"occurred_at": world.instant(day)}, {"event": "empty"}))
+        return world.tell("cart_events", {**known, **other})
+    visitor, person = rng.choice((("V1", None), ("V1", "P1"), ("V2", None), (None, "P1")))
+    at = world.instant(day)
+    if known and rng.random() < 0.5:
+        # between two carts, so that they may be one
+        at = known["occurred_at"] + timedelta(minutes=rng.choice((-30, -29, 0, 29, 30, 45)))
+        visitor, person = known.get("visitor_id"), known.get("person_id")
+    told: Told = []
+    for event in rng.choice((("add",), ("add", "checkout"), ("add", "remove"), ("empty", "add"))):
+        values = {"event_id": world.fresh("E"), "cart_id": None, "visitor_id": visitor, "person_id": person, "event": event,
+                  "occurred_at": at, "quantity": rng.choice((None, 1, 2)), "device": rng.choice((None, "mobile"))}  # fmt: skip
+        if visitor or person:
+            told += world.tell("cart_events", values)
+        at += timedelta(minutes=rng.choice((0, 1, 29, 30, 59)))
+    if "orders" in world.feeds and rng.random() < 0.5:
+        order = {"order_id": world.fresh("O"), "person_id": person, "visitor_id": visitor, "cart_id": None, "status": "paid",
+                 "ordered_at": at + timedelta(minutes=rng.choice((-31, -1, 0, 60, 24 * 60))), "currency": "EUR",
+                 "is_test": None, "country": None, "discount_amount": None}  # fmt: skip
+        told += world.tell("orders", order)
+        told += world._line(order["order_id"], "1", None)
+    return told
+
+
+def some_cart(world: _World, day: date) -> Told:
+    """A cart of a shop with ids, or without."""
+    return world._cart(day) if world.rng.random() < 0.5 else cart_without_id(world, day)
+
+
 MAKERS: dict[str, Callable[[_World, date], Told]] = {
     "web_sessions": visit,
     "page_events": visit,
     "fx_rates": rate,
     "initiatives": initiative,
+    "cart_events": some_cart,
 }

@@ -92,6 +92,7 @@ def test_every_shipped_contract_is_loaded_and_makes_a_table() -> None:
 # feed, rule -> the cells of a bad row, of a good one; cells not named are NULL
 RULES: dict[tuple[str, str], tuple[dict[str, Any], dict[str, Any]]] = {
     ("cart_events", "known_event"): ({"event": "click"}, {"event": "checkout"}),
+    ("cart_events", "cart_or_visitor"): ({"event": "add"}, {"event": "add", "visitor_id": "V1"}),
     ("cart_events", "quantity_positive"): ({"event": "remove", "quantity": 0}, {"event": "add", "quantity": 0.5}),
     ("case_events", "known_event"): ({"event": "Opened"}, {"event": "reopened"}),
     ("case_events", "known_actor"): ({"actor_type": "robot"}, {"actor_type": "bot"}),

@@ -25,18 +25,17 @@ source_rows as (
   select
     cart_id, 'cart_events' as feed, _key, event as note, cast(null as varchar) as left_out,
     cast(row_number() over (partition by cart_id order by occurred_at desc, event_id desc) = 1 as integer) as adds
-  from {{ ref('stg_cart_events') }}
-  where _exclusion is null
+  from ({{ cart_events() }})
 
   union all
 
   select cart_id, 'orders', _key, 'first order of the cart', null, 0
   from (
-    select o.cart_id, h._key
-    from {{ ref('int_orders') }} o
+    select c.cart_id, h._key
+    from {{ ref('int_carts') }} c
+    join {{ ref('int_orders') }} o on c.cart_owner = o.cart_owner and c.ordered_at = o.ordered_at
     join {{ ref('stg_orders') }} h on o.order_id = h.order_id
-    where o.cart_id is not null
-    qualify row_number() over (partition by o.cart_id order by o.ordered_at, o.order_id) = 1
+    qualify row_number() over (partition by c.cart_id order by o.order_id) = 1
   )
 
   union all
@@ -66,9 +65,13 @@ rows_of_carts as (
   union all
 
   select
-    e.event_day, null, e.cart_id, 'cart_events', e._key, null, coalesce(e._exclusion, x.reason),
+    e.event_day, null, coalesce(e.cart_id, e.cart_owner), 'cart_events', e._key, null, coalesce(e._exclusion, x.reason),
     null, null, null, null, null, null, null, null
-  from {{ ref('stg_cart_events') }} e
+  from (
+    {{ cart_events() }}
+    union all by name
+    select * from {{ ref('stg_cart_events') }} where _exclusion is not null
+  ) e
   left join {{ ref('int_excluded_carts') }} x on e.cart_id = x.cart_id
   where e._exclusion is not null or x.cart_id is not null
 )

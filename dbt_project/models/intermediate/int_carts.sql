@@ -1,24 +1,36 @@
 -- grain: one row per cart, except those of test persons: its last event, whether it still holds an item, and the first order that came of it
+{#
+  Which events are one cart: macros/carts.sql. An order without a cart id, of a visitor whose events have none either, comes
+  of the last cart that the visitor began before it.
+#}
 {{ config(
-    unique_key='cart_id',
+    unique_key='cart_owner',
     meta={
       'changed_by': [['stg_cart_events', 'cart'], ['int_orders', 'cart'], ['int_excluded_carts', 'cart']],
       'logs': [{'entity': 'cart', 'key': 'cart_id', 'day': 'last_event_day'}]
     }
 ) }}
 
-with events as (
+with visitor_events as (
+  {{ visitor_cart_events(changed_filter('cart_owner')) }}
+),
+
+events as (
   select
     *,
     max(case when event = 'empty' then occurred_at end) over (partition by cart_id) as emptied_at
-  from {{ ref('stg_cart_events') }}
-  where _exclusion is null and {{ changed_filter('cart_id') }}
-    and cart_id not in (select cart_id from {{ ref('int_excluded_carts') }} where {{ changed_filter('cart_id') }})
+  from (
+    select * from {{ ref('stg_cart_events') }} where _exclusion is null and cart_id is not null and {{ changed_filter('cart_owner') }}
+    union all by name
+    from visitor_events
+  )
+  where cart_id not in (select cart_id from {{ ref('int_excluded_carts') }} where {{ changed_filter('cart_owner') }})
 ),
 
 carts as (
   select
     cart_id,
+    any_value(cart_owner) as cart_owner,
     max(occurred_at) as last_event_at,
     arg_max(device, (occurred_at, event_id)) filter (where device is not null) as device,
     sum(case event when 'add' then coalesce(quantity, 1) when 'remove' then -coalesce(quantity, 1) else 0 end)
@@ -29,15 +41,27 @@ carts as (
   group by cart_id
 ),
 
-orders as (
-  select cart_id, min(ordered_at) as ordered_at
+ordered_carts as (
+  select cart_id, ordered_at
   from {{ ref('int_orders') }}
-  where cart_id is not null and {{ changed_filter('cart_id') }}
-  group by cart_id
+  where cart_id is not null and {{ changed_filter('cart_owner') }}
+
+  union all
+
+  select c.cart_id, o.ordered_at
+  from {{ ref('int_orders') }} o
+  asof join (select cart_id, cart_owner, min(occurred_at) as first_event_at from visitor_events group by all) c
+    on o.cart_owner = c.cart_owner and o.ordered_at >= c.first_event_at
+  where o.cart_id is null and {{ changed_filter('o.cart_owner') }}
+),
+
+orders as (
+  select cart_id, min(ordered_at) as ordered_at from ordered_carts group by cart_id
 )
 
 select
   c.cart_id,
+  c.cart_owner,
   c.last_event_at,
   {{ business_day('c.last_event_at') }} as last_event_day,
   coalesce(c.device, 'unknown') as device,

@@ -18,7 +18,7 @@
       'logs': [
         {'entity': 'order', 'key': 'order_id', 'day': 'order_day'},
         {'entity': 'person', 'key': 'person_id', 'day': 'order_day'},
-        {'entity': 'cart', 'key': 'cart_id', 'day': 'order_day'},
+        {'entity': 'cart', 'key': 'cart_owner', 'day': 'order_day'},
       ]
     }
 ) }}
@@ -77,6 +77,11 @@ orders as (
     coalesce(h.order_id, s.order_id) as order_id,
     coalesce(m.survivor_id, case when h.order_id is null then s.person_id else h.person_id end) as person_id,
     h.cart_id,
+    -- as stg_cart_events names whose cart it may be
+    case
+      when h.order_id is null then 'person ' || s.person_id
+      else coalesce(h.cart_id, 'visitor ' || h.visitor_id, 'person ' || h.person_id)
+    end as cart_owner,
     coalesce(h.ordered_at, s.ordered_at) as ordered_at,
     coalesce(h.order_day, s.order_day) as order_day,
     coalesce(h.country, s.country, 'unknown') as country,
@@ -101,7 +106,7 @@ orders as (
 )
 
 select
-  o.order_id, o.person_id, o.cart_id, o.ordered_at, o.order_day, o.country, o.sales_channel, o.currency, o.is_sale, o.units,
+  o.order_id, o.person_id, o.cart_id, o.cart_owner, o.ordered_at, o.order_day, o.country, o.sales_channel, o.currency, o.is_sale, o.units,
   o.gross_amount,
   cast(case when o.is_sale then o.line_discount_amount + o.header_discount_amount else 0 end as decimal(18, 4)) as discount_amount,
   o.tax_amount, o.shipping_amount, o.cost_amount,

@@ -7,14 +7,14 @@ Here belongs: the feed of accounts, and counting `person_coverage_daily` and `pe
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import date, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from data_quality.normalise import email_key, phone_key
 from orchestration.lib.simulator import commerce
 from orchestration.lib.simulator.company import Maker
 from orchestration.lib.simulator.exports import Column, Layout, _flag, _plain, _zulu
 from orchestration.lib.simulator.subject import Subject, Truth
-from orchestration.lib.simulator.truth import Books, Rows, _ratio
+from orchestration.lib.simulator.truth import Books, Rows, _ratio, carts_of
 
 
 class Account(NamedTuple):
@@ -64,10 +64,7 @@ def _records(books: Books) -> Iterator[tuple[str, date | None, bool, str | None]
         yield "orders", sale.day, sale.order.person_id is not None, None
     for reason, day in books.excluded_orders.values():
         yield "orders", day, True, reason
-    carts: dict[str, list[Any]] = defaultdict(list)
-    for event in books.rows["cart_events"]:
-        carts[event.cart_id].append(event)
-    for events in carts.values():
+    for events, _ in carts_of(books):
         reasons = [reason for event in events if (reason := books.excluded(event.person_id))]
         day = max(books.day(event.occurred_at) for event in events)
         yield "carts", day, any(event.person_id for event in events), min(reasons, default=None)

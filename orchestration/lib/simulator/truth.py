@@ -66,6 +66,7 @@ class Definitions:
     reopen_window_days: int = 7
     fcr_window_days: int = 7
     cart_timeout_hours: int = 24
+    cart_gap_minutes: int = 30
     cart_recovery_days: int = 7
     containment_window_days: int = 7
     service_to_sales_hours: int = 24
@@ -777,22 +778,14 @@ def _cart_abandonment_daily(books: Books) -> Rows:
     """
     timeout = timedelta(hours=books.definitions.cart_timeout_hours)
     recovery = timedelta(days=books.definitions.cart_recovery_days)
-    ordered: dict[str, list[datetime]] = defaultdict(list)
-    for sale in books.sales:
-        if sale.order.cart_id:
-            ordered[sale.order.cart_id].append(sale.order.ordered_at)
-    carts: dict[str, list[Any]] = defaultdict(list)
-    for event in books.rows["cart_events"]:
-        carts[event.cart_id].append(event)
     parts: dict[tuple[date, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for cart_id, history in carts.items():
+    for history, ordered in carts_of(books):
         if any(books.excluded(event.person_id) for event in history):
             continue
-        history.sort(key=lambda event: (event.occurred_at, event.event_id))
         last = history[-1].occurred_at
         named = [event.device for event in history if event.device]
         row = parts[(books.day(last), named[-1] if named else UNKNOWN)]
-        waits = [at - last for at in ordered.get(cart_id, [])]
+        waits = [at - last for at in ordered]
         is_converted = any(wait <= timeout for wait in waits)
         if not is_converted and _items(history) <= 0:
             row["emptied"] += 1
@@ -818,6 +811,47 @@ def _cart_abandonment_daily(books: Books) -> Rows:
             **books.finality(day, timeout_days),
             **{f"recovered_{name}": value for name, value in books.finality(day, recovery.days).items()},
         }
+
+
+def carts_of(books: Books) -> Iterator[tuple[list[Any], list[datetime]]]:
+    """The events of every cart, in order, and when it was ordered; carts of tests, too.
+
+    Events without a cart id are carts of their visitor, else of their person: a new one begins after a gap. Who orders
+    without a cart id orders what is in the last cart begun by then.
+    """
+    gap = timedelta(minutes=books.definitions.cart_gap_minutes)
+    ordered: dict[tuple[str, str], list[datetime]] = defaultdict(list)
+    for sale in books.sales:
+        owner = _cart_owner(sale.order)
+        if owner and sale.order.ordered_at:
+            ordered[owner].append(sale.order.ordered_at)
+    events: dict[tuple[str, str], list[Any]] = defaultdict(list)
+    for event in books.rows["cart_events"]:
+        owner = _cart_owner(event)
+        if owner:
+            events[owner].append(event)
+    for owner, history in events.items():
+        history.sort(key=lambda event: (event.occurred_at, event.event_id))
+        carts: list[list[Any]] = []
+        for event in history:
+            if not carts or (owner[0] != "cart" and event.occurred_at - carts[-1][-1].occurred_at >= gap):
+                carts.append([])
+            carts[-1].append(event)
+        for n, cart in enumerate(carts):
+            first = cart[0].occurred_at
+            following = carts[n + 1][0].occurred_at if n + 1 < len(carts) else None
+            theirs = ordered.get(owner, [])
+            if owner[0] != "cart":
+                theirs = [at for at in theirs if first <= at and (following is None or at < following)]
+            yield cart, theirs
+
+
+def _cart_owner(row: Any) -> tuple[str, str] | None:
+    """The cart a row names, else its visitor, else its person."""
+    for kind, name in (("cart", row.cart_id), ("visitor", row.visitor_id), ("person", row.person_id)):
+        if name:
+            return kind, name
+    return None
 
 
 def _items(history: list[Any]) -> int:

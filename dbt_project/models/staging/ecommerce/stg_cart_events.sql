@@ -1,5 +1,5 @@
 -- grain: one row per event_id: its newest version, excluded rows flagged in _exclusion; where it came from in _delivery and _line
-{{ config(meta={'changed_by': [['raw', 'cart_events']], 'logs': [{'entity': 'cart', 'key': 'cart_id', 'day': 'event_day'}]}) }}
+{{ config(meta={'changed_by': [['raw', 'cart_events']], 'logs': [{'entity': 'cart', 'key': 'cart_owner', 'day': 'event_day'}]}) }}
 
 with newest as (
   {{ newest_version('cart_events') }}
@@ -8,6 +8,8 @@ with newest as (
 select
   event_id,
   cart_id,
+  -- whose events make carts where the shop has no cart ids (macros/carts.sql)
+  coalesce(cart_id, 'visitor ' || visitor_id, 'person ' || person_id) as cart_owner,
   person_id,
   visitor_id,
   event,
