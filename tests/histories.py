@@ -463,7 +463,7 @@ def make_history(rng: Random, nights: tuple[int, int] = (4, 7)) -> History:
         business |= {
             "churn_inactive_days": rng.choice((2, 30)), "contract_grace_days": rng.choice((0, 7)),
             "min_history_days": rng.choice((0, 30)), "late_allowance_days": rng.choice((0, 3)),
-            "margin_share": rng.choice((1.0, 0.4)),
+            "margin_share": rng.choice((1.0, 0.4)), "cart_gap_minutes": rng.choice((1, 30)),
         }  # fmt: skip
     if "persons" in feeds and rng.random() < 0.5:
         business |= histories_persons.business(rng)

@@ -15,6 +15,11 @@ with visitor_events as (
   {{ visitor_cart_events(changed_filter('cart_owner')) }}
 ),
 
+visitor_carts as (
+  select *, lead(first_event_at, 1, timestamp 'infinity') over (partition by cart_owner order by first_event_at) as next_cart_at
+  from (select cart_id, cart_owner, min(occurred_at) as first_event_at from visitor_events group by cart_id, cart_owner)
+),
+
 events as (
   select
     *,
@@ -30,7 +35,6 @@ events as (
 carts as (
   select
     cart_id,
-    any_value(cart_owner) as cart_owner,
     max(occurred_at) as last_event_at,
     arg_max(device, (occurred_at, event_id)) filter (where device is not null) as device,
     sum(case event when 'add' then coalesce(quantity, 1) when 'remove' then -coalesce(quantity, 1) else 0 end)
@@ -50,9 +54,9 @@ ordered_carts as (
 
   select c.cart_id, o.ordered_at
   from {{ ref('int_orders') }} o
-  asof join (select cart_id, cart_owner, min(occurred_at) as first_event_at from visitor_events group by all) c
-    on o.cart_owner = c.cart_owner and o.ordered_at >= c.first_event_at
-  where o.cart_id is null and {{ changed_filter('o.cart_owner') }}
+  -- an asof join would sort all orders, also of a shop whose carts all have ids
+  join visitor_carts c on o.cart_owner = c.cart_owner and o.ordered_at >= c.first_event_at and o.ordered_at < c.next_cart_at
+  where o.cart_id is null
 ),
 
 orders as (
@@ -61,7 +65,7 @@ orders as (
 
 select
   c.cart_id,
-  c.cart_owner,
+  coalesce(v.cart_owner, c.cart_id) as cart_owner,
   c.last_event_at,
   {{ business_day('c.last_event_at') }} as last_event_day,
   coalesce(c.device, 'unknown') as device,
@@ -70,4 +74,5 @@ select
   c.has_person,
   o.ordered_at
 from carts c
+left join visitor_carts v on c.cart_id = v.cart_id
 left join orders o on c.cart_id = o.cart_id
