@@ -181,6 +181,11 @@ class _Untidy:
                 event = {"event_id": f"of {row['order_id']}", "cart_id": row["cart_id"], "event": "add"}
                 rows["cart_events"].append(event | {"occurred_at": row["ordered_at"]})
                 row["ordered_at"] = after(row["ordered_at"])
+        # and what was ordered without a cart id is in a cart of its visitor
+        for n, row in enumerate(row for row in rows["orders"] if not row["cart_id"]):
+            row["visitor_id"] = f"V{n % 9}"
+            event = {"event_id": f"by {row['order_id']}", "visitor_id": row["visitor_id"], "event": "add"}
+            rows["cart_events"].append(event | {"occurred_at": row["ordered_at"], "person_id": row["person_id"]})
         for i in ids("K", 50):
             opened = at()
             row = {"case_id": i, "channel": some(("phone", "")), "topic": some(("bill", "")), "is_spam": some(("", "", "true"))}
