@@ -57,6 +57,29 @@ def case(world: _World, day: date) -> Told:
             due = values["opened_at"] + timedelta(hours=rng.choice((0, 30, 31)))
             more = {"agent_id": rng.choice(AGENTS), "due_at": rng.choice((None, None, due)), "queue": rng.choice((None, "first"))}
             told += world.tell(feed, {**values, **more})
+        if feed == "cases" and "contacts" in world.feeds and rng.random() < 0.7:
+            told += _called(world, values)
+    return told
+
+
+def _called(world: _World, case: dict[str, Any]) -> Told:
+    """The call a case was raised on and who solved it; then perhaps another one, or a reopening, about where the window ends."""
+    rng, case = world.rng, dict(case)
+    case |= {"case_id": rng.choice((case["case_id"], world.fresh("C"))), "is_spam": None, "agent_id": rng.choice(AGENTS[:3])}
+    case |= {"resolved_at": case["opened_at"] + timedelta(hours=rng.choice((0, 1, 200)))}
+    call = {
+        "contact_id": world.fresh("T"), "case_id": case["case_id"], "person_id": rng.choice(world.persons), "topic": "bill",
+        "channel": "phone", "direction": "inbound", "queue": None, "is_spam": None, "outcome": "handled", "root_contact_id": None,
+        "started_at": case["opened_at"] - timedelta(minutes=rng.choice((0, 0, 5, -5))),
+    }  # fmt: skip
+    told = world.tell("contacts", call) + world.tell("cases", case)
+    later = call["started_at"] + timedelta(days=rng.choice((1, 7, 7)), seconds=rng.choice((0, 0, 1)))
+    if rng.random() < 0.4:
+        again = {"contact_id": world.fresh("T"), "case_id": rng.choice((None, case["case_id"])), "started_at": later}
+        told += world.tell("contacts", {**call, **again})
+    elif "case_events" in world.feeds and rng.random() < 0.4:
+        event = {"event_id": world.fresh("V"), "case_id": case["case_id"], "occurred_at": later, "event": "reopened"}
+        told += world.tell("case_events", event)
     return told
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from orchestration.lib.dbt_manifest import marts
 from orchestration.lib.simulator import MART_KEYS
-from orchestration.lib.simulator.truth import FEEDS, Books, _latest
+from orchestration.lib.simulator.truth import FEEDS, Books, latest
 from tests.company import Whole, release_of, rows_that_differ, run
 from tests.frames import differences, read_mart
 
@@ -48,7 +48,7 @@ def test_nights_equal_a_rebuild(whole: Whole, tmp_path: Path) -> None:
 def test_the_company_is_told_apart_and_together_rightly(whole: Whole) -> None:
     """The rules find no false pair in the company, and miss only whom nothing links."""
     company = whole.company
-    books = Books({feed: _latest(feed, company.deliveries[feed]) for feed in FEEDS}, company.clock.zone, company.data_through)
+    books = Books({feed: latest(feed, company.deliveries[feed]) for feed in FEEDS}, company.clock.zone, company.data_through)
     walk = books.crosswalk
     found = defaultdict(set)
     for person in walk.persons:

@@ -7,7 +7,11 @@
         ['int_person_merges', 'person', {'table': 'stg_contacts', 'on': 'person_id', 'key': 'contact_id'}],
         ['int_excluded_persons', 'person', {'table': 'stg_contacts', 'on': 'person_id', 'key': 'contact_id'}],
       ],
-      'logs': [{'entity': 'contact', 'key': 'contact_id', 'day': 'contact_day'}]
+      'logs': [
+        {'entity': 'contact', 'key': 'contact_id', 'day': 'contact_day'},
+        {'entity': 'person', 'key': 'person_id', 'day': 'contact_day'},
+        {'entity': 'case', 'key': 'case_id', 'day': 'contact_day'},
+      ]
     }
 ) }}
 

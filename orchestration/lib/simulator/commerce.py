@@ -14,7 +14,7 @@ from orchestration.lib.simulator import exports
 from orchestration.lib.simulator.company import CURRENCY, Company, Maker, Order, OrderLine, Refund
 from orchestration.lib.simulator.exports import Column, Layout
 from orchestration.lib.simulator.subject import Subject, Truth
-from orchestration.lib.simulator.truth import ONE_DAY, UNKNOWN, YEAR, Books, Rows, _order_days, _ratio, _sales_daily
+from orchestration.lib.simulator.truth import ONE_DAY, UNKNOWN, YEAR, Books, Rows, order_days, ratio, sales_daily
 
 
 class WebSession(NamedTuple):
@@ -379,8 +379,8 @@ def _engagement_daily(books: Books) -> Rows:
             "page_views": pages,
             "clicks": clicks,
             "touches": pages + clicks,
-            "engaged_session_rate": _ratio(engaged, len(visits)),
-            "average_engaged_seconds": _ratio(seconds, len(visits)),
+            "engaged_session_rate": ratio(engaged, len(visits)),
+            "average_engaged_seconds": ratio(seconds, len(visits)),
             **books.finality(day, books.definitions.engagement_settling_days),
         }
 
@@ -391,7 +391,7 @@ def _engaged_customers_daily(books: Books) -> Rows:
     for visit in _visits(books):
         if visit.person:
             by_day[visit.day].append(visit)
-    orders = _order_days(books)
+    orders = order_days(books)
     firsts = [*by_day, *(days[0] for days in orders.values())]
     for day in books.days_from(min(firsts, default=None)):
         active = {person for person, days in orders.items() if any(day - timedelta(days=YEAR) < at <= day for at in days)}
@@ -416,8 +416,8 @@ def _engaged_customers_daily(books: Books) -> Rows:
                     "engaged_active_customers": len(engaged & active),
                     "person_days": person_days,
                     "touches": touches,
-                    "engaged_customer_rate": _ratio(len(engaged & active), len(active)),
-                    "touches_per_person_day": _ratio(touches, person_days),
+                    "engaged_customer_rate": ratio(len(engaged & active), len(active)),
+                    "touches_per_person_day": ratio(touches, person_days),
                     **books.finality(day, books.definitions.engagement_settling_days),
                 }
 
@@ -426,7 +426,7 @@ def _sales_since_initiative(books: Books) -> Rows:
     """A row for every day from the start to the end, the last complete day, or the last of `initiative_days`."""
     net: dict[date, float] = defaultdict(float)
     orders: dict[date, int] = defaultdict(int)
-    for row in _sales_daily(books):
+    for row in sales_daily(books):
         if row["metric_date"] <= books.through:
             net[row["metric_date"]] += row["net_amount_reporting"]
             orders[row["metric_date"]] += row["orders"]
@@ -454,7 +454,7 @@ def _sales_since_initiative(books: Books) -> Rows:
             def index(name: str, side: str, found: dict[str, Any] = found) -> float | None:
                 base = found[f"{name}_{side}"]
                 # cents that cancel out are nothing, whatever floats make of them
-                return _ratio(found[f"{name}_since"], round(base, 6)) if base is not None else None
+                return ratio(found[f"{name}_since"], round(base, 6)) if base is not None else None
 
             yield {
                 "metric_date": day,

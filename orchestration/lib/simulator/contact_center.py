@@ -20,7 +20,18 @@ from orchestration.lib.simulator.company import Case, CaseEvent, Maker
 from orchestration.lib.simulator.exports import Column, Layout
 from orchestration.lib.simulator.subject import Subject, Truth
 from orchestration.lib.simulator.surveys import answers
-from orchestration.lib.simulator.truth import ONE_DAY, UNKNOWN, Books, Rows, _is_one_touch, _ratio, _resolved_at, counted_contacts
+from orchestration.lib.simulator.truth import (
+    ONE_DAY,
+    UNKNOWN,
+    Books,
+    Rows,
+    counted_contacts,
+    is_one_touch,
+    issue_contacts,
+    issues,
+    ratio,
+    resolved_at,
+)  # fmt: skip
 
 MINUTE = timedelta(minutes=1)
 GAMMA = 1.02
@@ -361,7 +372,7 @@ def _case_facts(books: Books) -> Iterator[CaseFacts]:
             continue
         history = events[case_id]
         raised = case.opened_at if case else min((e.occurred_at for e in history if e.event == "opened"), default=None)
-        resolved = _resolved_at(case, history)
+        resolved = resolved_at(case, history)
         if resolved and raised and resolved < raised:
             resolved = None
         channel, topic, queue = (
@@ -384,7 +395,7 @@ def _case_facts(books: Books) -> Iterator[CaseFacts]:
             return since + timedelta(seconds=target[0]) if target[1] == "calendar" else calendars.due(name, since, target[0])
 
         yield CaseFacts(
-            case_id, case.agent_id if case else None, (channel, topic, queue), raised, resolved, _is_one_touch(case, history),
+            case_id, case.agent_id if case else None, (channel, topic, queue), raised, resolved, is_one_touch(case, history),
             business(resolved), answered, business(answered), case.due_at if case and case.due_at else due("resolution"),
             due("first_response"),
         )  # fmt: skip
@@ -440,14 +451,14 @@ def _resolution_daily(books: Books) -> Rows:
             "cases_with_target": len(due),
             "resolved_in_time": in_time,
             "one_touch_cases": one_touch,
-            "average_resolution_minutes": _ratio(_minutes(taken), len(cases)),
-            "average_business_minutes": _ratio(_minutes(business), len(business)),
+            "average_resolution_minutes": ratio(_minutes(taken), len(cases)),
+            "average_business_minutes": ratio(_minutes(business), len(business)),
             "resolution_p50_minutes": _quantile(taken, 5),
             "resolution_p90_minutes": _quantile(taken, 9),
             "business_p50_minutes": _quantile(business, 5),
             "business_p90_minutes": _quantile(business, 9),
-            "resolved_in_time_rate": _ratio(in_time, len(due)),
-            "one_touch_rate": _ratio(one_touch, len(cases)),
+            "resolved_in_time_rate": ratio(in_time, len(due)),
+            "one_touch_rate": ratio(one_touch, len(cases)),
             **books.finality(day, books.definitions.reopen_window_days),
         }
 
@@ -490,8 +501,8 @@ def _first_response_daily(books: Books) -> Rows:
             "response_minutes": taken,
             "cases_with_calendar": len(business),
             "business_minutes": _minutes(business),
-            "average_response_minutes": _ratio(taken, len(cases)),
-            "average_business_minutes": _ratio(_minutes(business), len(business)),
+            "average_response_minutes": ratio(taken, len(cases)),
+            "average_business_minutes": ratio(_minutes(business), len(business)),
             **books.finality(day, 0),
         }
 
@@ -524,7 +535,7 @@ def _service_level_daily(books: Books) -> Rows:
             "queue": queue,
             "due": due,
             "met": met,
-            "service_level": _ratio(met, due),
+            "service_level": ratio(met, due),
             **books.finality(day, books.definitions.reopen_window_days if kind == "resolution" else 0),
         }
 
@@ -567,9 +578,9 @@ def _queue_daily(books: Books) -> Rows:
             "wait_seconds": sum(waited),
             "offered_without_short": offered - short,
             "abandoned_without_short": abandoned - short,
-            "queue_abandonment_rate": _ratio(abandoned, offered),
-            "queue_abandonment_rate_without_short": _ratio(abandoned - short, offered - short),
-            "average_wait_seconds": _ratio(sum(waited), len(waited)),
+            "queue_abandonment_rate": ratio(abandoned, offered),
+            "queue_abandonment_rate_without_short": ratio(abandoned - short, offered - short),
+            "average_wait_seconds": ratio(sum(waited), len(waited)),
             **books.finality(cell[0], 0),
         }
 
@@ -618,10 +629,10 @@ def _handling_daily(books: Books) -> Rows:
         yield {
             **dict(zip(("metric_date", *_CELL), key, strict=True)),
             **{name: cell[name] for name in _HANDLING},
-            "aht": _ratio(cell["leg_seconds"], cell["legs"]),
-            "aht_per_contact": _ratio(cell["contact_seconds"], cell["contacts"]),
-            "aht_messaging": _ratio(cell["messaging_leg_seconds"], cell["messaging_legs"]),
-            "aht_messaging_per_contact": _ratio(cell["messaging_contact_seconds"], cell["messaging_contacts"]),
+            "aht": ratio(cell["leg_seconds"], cell["legs"]),
+            "aht_per_contact": ratio(cell["contact_seconds"], cell["contacts"]),
+            "aht_messaging": ratio(cell["messaging_leg_seconds"], cell["messaging_legs"]),
+            "aht_messaging_per_contact": ratio(cell["messaging_contact_seconds"], cell["messaging_contacts"]),
             **books.finality(key[0], 0),
         }
 
@@ -650,8 +661,8 @@ def _transfers_daily(books: Books) -> Rows:
             "transfers": len(every),
             "warm_transfers": every.count("warm"),
             "blind_transfers": every.count("blind"),
-            "transfer_rate": _ratio(transferred, len(contacts)),
-            "transfers_per_contact": _ratio(len(every), len(contacts)),
+            "transfer_rate": ratio(transferred, len(contacts)),
+            "transfers_per_contact": ratio(len(every), len(contacts)),
             **books.finality(key[0], 0),
         }
 
@@ -721,12 +732,12 @@ def _quality_daily(books: Books) -> Rows:
             "auto_failed": failed,
             "points_earned": earned,
             "points_possible": possible,
-            "quality_score": _ratio(earned, possible),
-            "auto_fail_rate": _ratio(failed, len(sheets)),
-            "sample_rate": _ratio(len(sampled), counts[key]),
+            "quality_score": ratio(earned, possible),
+            "auto_fail_rate": ratio(failed, len(sheets)),
+            "sample_rate": ratio(len(sampled), counts[key]),
             "compared": len(compared),
             "agreeing": agreeing,
-            "csat_agreement": _ratio(agreeing, len(compared)),
+            "csat_agreement": ratio(agreeing, len(compared)),
             **books.finality(key[0], books.definitions.quality_window_days),
         }
 
@@ -755,6 +766,17 @@ def _agent_performance_daily(books: Books) -> Rows:
         if case.resolved_at and case.raised_at:
             counts = {"cases_resolved": 1, "one_touch_cases": case.is_one_touch}
             add(books.day(case.resolved_at), case.agent_id, case.cell[0], case.cell[1], **counts)
+    is_resolved = issues(books)
+    about: dict[str, list[Any]] = defaultdict(list)
+    for contact in issue_contacts(books):
+        about[contact.case_id].append(contact)
+    for case in cases.values():
+        if case.resolved_at and case.raised_at and about[case.case_id]:
+            first = min(about[case.case_id], key=lambda contact: (contact.started_at, contact.contact_id))
+            # a case that was solved before anybody called about it has no first contact
+            if first.contact_id in is_resolved and first.started_at <= case.resolved_at:
+                counts = {"fcr_cases": 1, "fcr_resolved": is_resolved[first.contact_id]}
+                add(books.day(case.resolved_at), case.agent_id, case.cell[0], case.cell[1], **counts)
     for answer in answers(books):
         case, judged = cases.get(answer.row.case_id), answer.exclusion is None and answer.favourable_from is not None
         if answer.row.metric_kind == "csat" and judged and case and case.resolved_at:
@@ -779,33 +801,34 @@ def _agent_performance_daily(books: Books) -> Rows:
     for (day, agent), row in agents.items():
         ratios = {
             "aht": ("handle_seconds", "timed_legs"), "transfers_per_leg": ("transfers", "handled_legs"),
-            "one_touch_rate": ("one_touch_cases", "cases_resolved"), "csat": ("csat_satisfied", "csat_answers"),
-            "quality_score": ("points_earned", "points_possible"),
+            "one_touch_rate": ("one_touch_cases", "cases_resolved"), "fcr": ("fcr_resolved", "fcr_cases"),
+            "csat": ("csat_satisfied", "csat_answers"), "quality_score": ("points_earned", "points_possible"),
             **{to_team: (name, f"expected_{name}") for to_team, name in _TO_TEAM.items()},
         }  # fmt: skip
-        maturity = max(books.definitions.quality_window_days, books.definitions.reopen_window_days)
+        windows = books.definitions
+        maturity = max(windows.quality_window_days, windows.reopen_window_days, windows.fcr_window_days)
         yield {
             "metric_date": day,
             "agent_id": agent,
             "team": teams.get(agent, UNKNOWN),
             **{name: row[name] for name in (*_WORK, *(f"expected_{name}" for name in _AGAINST_TEAM))},
-            **{name: _ratio(row[above], row[below]) for name, (above, below) in ratios.items()},
+            **{name: ratio(row[above], row[below]) for name, (above, below) in ratios.items()},
             "is_small_sample": row["handled_legs"] < books.definitions.agent_min_n,
             **books.finality(day, maturity),
         }
 
 
 _WORK = (
-    "handled_legs", "timed_legs", "handle_seconds", "transfers", "cases_resolved", "one_touch_cases", "csat_answers",
-    "csat_satisfied", "evaluations", "points_earned", "points_possible",
+    "handled_legs", "timed_legs", "handle_seconds", "transfers", "cases_resolved", "one_touch_cases", "fcr_cases",
+    "fcr_resolved", "csat_answers", "csat_satisfied", "evaluations", "points_earned", "points_possible",
 )  # fmt: skip
 _AGAINST_TEAM = {
     "handle_seconds": "timed_legs", "transfers": "handled_legs", "one_touch_cases": "cases_resolved",
-    "csat_satisfied": "csat_answers", "points_earned": "points_possible",
+    "fcr_resolved": "fcr_cases", "csat_satisfied": "csat_answers", "points_earned": "points_possible",
 }  # fmt: skip
 _TO_TEAM = {
     "aht_to_team": "handle_seconds", "transfers_to_team": "transfers", "one_touch_to_team": "one_touch_cases",
-    "csat_to_team": "csat_satisfied", "quality_to_team": "points_earned",
+    "fcr_to_team": "fcr_resolved", "csat_to_team": "csat_satisfied", "quality_to_team": "points_earned",
 }  # fmt: skip
 _HANDLING = tuple(f"{apart}{of}" for apart in ("", "messaging_") for of in ("legs", "leg_seconds", "contacts", "contact_seconds"))
 
@@ -915,7 +938,7 @@ SUBJECT = Subject(
         "agent_performance_daily": Truth(
             ("metric_date", "agent_id"),
             ("team", *_WORK, *(f"expected_{name}" for name in _AGAINST_TEAM), "aht", "transfers_per_leg", "one_touch_rate",
-             "csat", "quality_score", *_TO_TEAM, "is_small_sample"),
+             "fcr", "csat", "quality_score", *_TO_TEAM, "is_small_sample"),
             _agent_performance_daily,
         ),
         "service_level_daily": Truth(

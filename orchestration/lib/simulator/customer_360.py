@@ -73,7 +73,7 @@ def _cases(books: Books) -> dict[str, dict[str, Any]]:
         person = books.survivor(case.person_id)
         if person is None or books.excluded(case.person_id) or case.is_spam or case.opened_at >= books.end:
             continue
-        resolved = truth._resolved_at(case, events[case.case_id])
+        resolved = truth.resolved_at(case, events[case.case_id])
         if resolved is None or resolved < case.opened_at or resolved >= books.end:
             found[person]["open"].append(books.day(case.opened_at))
         found[person]["all"].append((case.opened_at, case.case_id, case.topic or UNKNOWN))
@@ -112,7 +112,7 @@ def _contracts(books: Books) -> dict[str, list[tuple[date, date | None, str]]]:
 
 
 def _customer_360(books: Books) -> Rows:
-    values = {row["person_id"]: row for row in truth._clv_customer(books)}
+    values = {row["person_id"]: row for row in truth.clv_customer(books)}
     owned, contracts, cases, scores = _owned(books), _contracts(books), _cases(books), _scores(books)
     next_products = _next_products(owned)
     contacts: dict[str, date] = {}
@@ -120,7 +120,7 @@ def _customer_360(books: Books) -> Rows:
         person = books.survivor(contact.person_id)
         if contact.outcome == "handled" and person and not books.excluded(contact.person_id):
             contacts[person] = max(contacts.get(person, date.min), books.day(contact.started_at))
-    last_order_day = {person: days[-1] for person, days in truth._order_days(books).items()}
+    last_order_day = {person: days[-1] for person, days in truth.order_days(books).items()}
     for person in values.keys() | contracts.keys() | cases.keys() | contacts.keys():
         value, goods = values.get(person, {}), owned.get(person, {})
         running = [term for term in contracts.get(person, []) if term[1] is None or books.through < term[1]]

@@ -20,11 +20,11 @@ from orchestration.lib.simulator.truth import (
     YEAR,
     Books,
     Rows,
-    _contractual,
-    _counted,
-    _next_month,
-    _order_days,
-    _ratio,
+    contractual,
+    counted_sales,
+    next_month,
+    order_days,
+    ratio,
 )
 
 WINDOWS = (30, 60, 90, 180, 365)
@@ -298,7 +298,7 @@ class _Purchases:
     """Orders by day, and who placed them."""
 
     def __init__(self, books: Books) -> None:
-        sales = _counted(books)
+        sales = counted_sales(books)
         self.first_day = min((sale.day for sale in sales if sale.day), default=None)
         self.persons: dict[date, set[str]] = defaultdict(set)
         self.orders: dict[date, int] = defaultdict(int)
@@ -369,7 +369,7 @@ def _movement(
         "lapsed_customers": len(before - now),
         "known_records": known,
         "records": records,
-        "coverage": _ratio(known, records),
+        "coverage": ratio(known, records),
         **books.finality(day, 0),
     }
 
@@ -389,9 +389,9 @@ def _purchasers_daily(books: Books) -> Rows:
                 "repeat_purchasers": repeat,
                 "known_orders": known,
                 "orders": orders,
-                "repeat_purchase_rate": _ratio(repeat, len(persons)),
-                "purchase_frequency": _ratio(known, len(persons)),
-                "coverage": _ratio(known, orders),
+                "repeat_purchase_rate": ratio(repeat, len(persons)),
+                "purchase_frequency": ratio(known, len(persons)),
+                "coverage": ratio(known, orders),
                 **books.finality(day, 0),
             }
 
@@ -420,7 +420,7 @@ def _second_purchase_daily(books: Books) -> Rows:
 
 def _acquired(books: Books) -> dict[str, tuple[date, bool]]:
     """When somebody became a customer, by an order or a contract, and whether by the link of somebody else shared before."""
-    first = {person: days[0] for person, days in _order_days(books).items()}
+    first = {person: days[0] for person, days in order_days(books).items()}
     for term in _terms(books):
         if term.person:
             first[term.person] = min(first.get(term.person, date.max), term.start)
@@ -448,8 +448,8 @@ def _new_customers_daily(books: Books) -> Rows:
             "new_customers": row["new"],
             "media_spend": row["media"] / 100,
             "acquisition_spend": row["all"] / 100,
-            "cac_paid": _ratio(row["media"] / 100, row["new"]),
-            "cac_full": _ratio(row["all"] / 100, row["new"]),
+            "cac_paid": ratio(row["media"] / 100, row["new"]),
+            "cac_full": ratio(row["all"] / 100, row["new"]),
             **books.finality(day, 0),
         }
 
@@ -478,8 +478,8 @@ def _referrals_daily(books: Books) -> Rows:
             "referred_customers": sum(new[day]),
             "active_customers": len(active),
             "referrers": referrers,
-            "referral_rate": _ratio(sum(new[day]), len(new[day])),
-            "referrer_rate": _ratio(referrers, len(active)),
+            "referral_rate": ratio(sum(new[day]), len(new[day])),
+            "referrer_rate": ratio(referrers, len(active)),
             **books.finality(day, 0),
         }
 
@@ -489,7 +489,7 @@ def _survival(books: Books) -> Rows:
 
     A stretch that is over by then ended at its length; one that covers the month's last day is censored at its length so far.
     """
-    basis = _contractual(books)
+    basis = contractual(books)
     days_of: dict[str, list[date]] = defaultdict(list)
     for day in sorted(basis.active):
         for person in basis.active[day]:
@@ -504,7 +504,7 @@ def _survival(books: Books) -> Rows:
     if not stretches:
         return
     month = min(start for _, start, _ in stretches).replace(day=1)
-    while (end := _next_month(month) - ONE_DAY) <= books.through:
+    while (end := next_month(month) - ONE_DAY) <= books.through:
         lengths: dict[str, list[tuple[int, bool]]] = defaultdict(list)
         for plan, start, last in stretches:
             if start <= end:
@@ -512,7 +512,7 @@ def _survival(books: Books) -> Rows:
                     lengths[group].append(((min(last, end) - start).days + 1, last < end))
         for plan, found in lengths.items():
             yield from _curve(books, end, plan, found)
-        month = _next_month(month)
+        month = next_month(month)
 
 
 def _curve(books: Books, end: date, plan: str, found: list[tuple[int, bool]]) -> Rows:
@@ -546,7 +546,7 @@ def _retention_cohorts_by_segment(books: Books) -> Rows:
             other = first.get(sale.person)
             if other is None or (sale.order.ordered_at, sale.order.order_id) < (other.order.ordered_at, other.order.order_id):
                 first[sale.person] = sale
-    months = {person: {day.replace(day=1) for day in days} for person, days in _order_days(books).items()}
+    months = {person: {day.replace(day=1) for day in days} for person, days in order_days(books).items()}
     cohorts: dict[tuple[date, str, str], list[str]] = defaultdict(list)
     for person, active in months.items():
         lines = [line for line in first[person].lines if not line.is_return and line.product_id is not None]
@@ -567,13 +567,13 @@ def _retention_cohorts_by_segment(books: Books) -> Rows:
                 "customers": len(people),
                 "active": active_people,
                 "active_or_later": or_later,
-                "retention_rate": _ratio(active_people, len(people)),
-                "rolling_retention_rate": _ratio(or_later, len(people)),
-                **books.finality(_next_month(month) - ONE_DAY, 0),
+                "retention_rate": ratio(active_people, len(people)),
+                "rolling_retention_rate": ratio(or_later, len(people)),
+                **books.finality(next_month(month) - ONE_DAY, 0),
                 "rolling_is_final": False,
                 "rolling_final_on": date.max,
             }
-            month, since = _next_month(month), since + 1
+            month, since = next_month(month), since + 1
 
 
 SUBJECT = Subject(

@@ -33,7 +33,7 @@ def _said(books: Books) -> Iterator[tuple[date, str, str, str, str, date]]:
     for answer in surveys.answers(books):
         row, person, band = answer.row, books.survivor(answer.row.person_id), _band(answer)
         if person and band:
-            month_end = truth._next_month(books.day(row.answered_at)) - timedelta(days=1)
+            month_end = truth.next_month(books.day(row.answered_at)) - timedelta(days=1)
             key, entry = (month_end, row.metric_kind, answer.scale, person), (row.answered_at, row.response_id, band)
             last[key] = max(last.get(key, entry), entry)
     for key, (at, _, band) in last.items():
@@ -43,7 +43,7 @@ def _said(books: Books) -> Iterator[tuple[date, str, str, str, str, date]]:
 def _experience_value_monthly(books: Books) -> Rows:
     """A row wherever somebody answered, once the window is over for the whole month."""
     ordered, paid, shared = (defaultdict(list) for _ in range(3))
-    for sale in truth._counted(books):
+    for sale in truth.counted_sales(books):
         if sale.person:
             ordered[sale.person].append(sale.day)
             paid[sale.person].append((sale.day, sale.gross_reporting - sale.discount_reporting))
@@ -54,7 +54,7 @@ def _experience_value_monthly(books: Books) -> Rows:
         referrer, referred = books.survivor(referral.referrer_id), books.survivor(referral.referred_id)
         if referrer != referred:
             shared[referrer].append(books.day(referral.created_at))
-    active = truth._inactivity(books).active
+    active = truth.inactivity(books).active
     cells: dict[tuple[Any, ...], dict[str, Any]] = defaultdict(lambda: defaultdict(int))
     for month_end, kind, scale, person, band, day in _said(books):
         for window in WINDOWS:
@@ -82,7 +82,7 @@ def _experience_value_monthly(books: Books) -> Rows:
             "referrals": cell["referrals"],
             "orders_per_person": cell["orders"] / cell["persons"],
             "net_amount_per_person": each[key],
-            "churn_rate": truth._ratio(cell["lost"], cell["active"]),
+            "churn_rate": truth.ratio(cell["lost"], cell["active"]),
             "referrals_per_person": cell["referrals"] / cell["persons"],
             "net_amount_difference": None if lowest is None else each[key] - lowest,
             **books.finality(key[0], key[1]),

@@ -14,7 +14,7 @@ from orchestration.lib.simulator import commerce
 from orchestration.lib.simulator.company import Maker
 from orchestration.lib.simulator.exports import Column, Layout, _flag, _plain, _zulu
 from orchestration.lib.simulator.subject import Subject, Truth
-from orchestration.lib.simulator.truth import Books, Rows, _ratio, carts_of
+from orchestration.lib.simulator.truth import Books, Rows, carts_of, ratio
 
 
 class Account(NamedTuple):
@@ -108,7 +108,7 @@ def _person_coverage_daily(books: Books) -> Rows:
             "of_test_accounts": row["test_account"],
             "counted": row["counted"],
             "known": row["known"],
-            "coverage": _ratio(row["known"], row["counted"]),
+            "coverage": ratio(row["known"], row["counted"]),
             **books.finality(day, 0),
         }
 

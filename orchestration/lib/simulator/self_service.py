@@ -20,7 +20,7 @@ from orchestration.lib.simulator.exports import _vendor_time as vendor_time
 from orchestration.lib.simulator.exports import _zulu as zulu
 from orchestration.lib.simulator.exports import _zulu_ms as zulu_ms
 from orchestration.lib.simulator.subject import Subject, Truth
-from orchestration.lib.simulator.truth import UNKNOWN, Books, Rows, _ratio, counted_contacts
+from orchestration.lib.simulator.truth import UNKNOWN, Books, Rows, counted_contacts, ratio
 
 TOPICS = ("delivery", "return", "payment", "product", "subscription", None)
 TOUCHES = 3
@@ -336,8 +336,8 @@ def _self_service_daily(books: Books) -> Rows:
             "goal_reached": row["goal"],
             "known_person_sessions": row["known"],
             "resolved_contained": row["resolved"],
-            "containment_rate": _ratio(row["contained"], row["sessions"]),
-            "resolved_containment_rate": _ratio(row["resolved"], row["known"]),
+            "containment_rate": ratio(row["contained"], row["sessions"]),
+            "resolved_containment_rate": ratio(row["resolved"], row["known"]),
             **books.finality(day, window.days),
             **_prefixed("containment", books.finality(day, 0)),
         }
@@ -362,7 +362,7 @@ def _ivr_requests_daily(books: Books) -> Rows:
                 "selections": len(chosen),
                 "depth_sum": sum(depths),
                 "depth_count": len(depths),
-                "depth_mean": _ratio(sum(depths), len(depths)),
+                "depth_mean": ratio(sum(depths), len(depths)),
                 "share_of_day": len(chosen) / sum(len(others) for others in intents.values()),
                 "rank_of_day": 1 + sum(len(others) > len(chosen) for others in intents.values()),
                 **books.finality(day, 0),
@@ -427,8 +427,8 @@ def _service_to_sales_daily(books: Books) -> Rows:
             "resolved_contacts": row["resolved"],
             "sold_soon": row["soon"],
             "sold": row["sold"],
-            "soon_sales_rate": _ratio(row["soon"], row["eligible"]),
-            "service_to_sales_rate": _ratio(row["sold"], row["eligible"]),
+            "soon_sales_rate": ratio(row["soon"], row["eligible"]),
+            "service_to_sales_rate": ratio(row["sold"], row["eligible"]),
             **books.finality(day, max(again, window).days),
         }
 
@@ -471,9 +471,9 @@ def _contacts_per_order_daily(books: Books) -> Rows:
             "contacted_orders": row["contacted"],
             "journeys": row["journeys"],
             "journey_contacts": row["journey_contacts"],
-            "contacts_per_order": _ratio(row["contacts"], row["orders"]),
-            "contacted_order_rate": _ratio(row["contacted"], row["known"]),
-            "contacts_per_journey": _ratio(row["journey_contacts"], row["journeys"]),
+            "contacts_per_order": ratio(row["contacts"], row["orders"]),
+            "contacted_order_rate": ratio(row["contacted"], row["known"]),
+            "contacts_per_journey": ratio(row["journey_contacts"], row["journeys"]),
             **books.finality(day, window.days),
             **_prefixed("gross", books.finality(day, 0)),
         }
@@ -571,8 +571,8 @@ def _emotion_daily(books: Books) -> Rows:
             "tone_contacts": len(changes),
             "tone_change_sum": float(sum(changes)),
             "tone_change_sumsq": _sum_of_squares(changes),
-            "net_emotion": _ratio(positive - negative, scored),
-            "tone_change": _ratio(float(sum(changes)), len(changes)),
+            "net_emotion": ratio(positive - negative, scored),
+            "tone_change": ratio(float(sum(changes)), len(changes)),
             **books.finality(day, 0),
         }
 
@@ -598,7 +598,7 @@ def _journey_emotion_daily(books: Books) -> Rows:
             "journeys": len(found),
             "peak_end_sum": float(sum(found)),
             "peak_end_sumsq": _sum_of_squares(found),
-            "peak_end_emotion": _ratio(float(sum(found)), len(found)),
+            "peak_end_emotion": ratio(float(sum(found)), len(found)),
             **books.finality(day, books.definitions.journey_rest_days),
         }
 

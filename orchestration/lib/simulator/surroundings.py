@@ -13,7 +13,7 @@ from orchestration.lib.simulator.exports import Cell, Column, Layout
 from orchestration.lib.simulator.exports import _money as money
 from orchestration.lib.simulator.exports import _zulu as zulu
 from orchestration.lib.simulator.subject import Subject, Truth
-from orchestration.lib.simulator.truth import UNKNOWN, Books, Rows, _ratio
+from orchestration.lib.simulator.truth import UNKNOWN, Books, Rows, ratio
 
 
 class SocialMention(NamedTuple):
@@ -207,7 +207,7 @@ def _social_daily(books: Books) -> Rows:
             "unscored": words.count(None),
             "net_positive": net,
             "referral_mentions": len(said) - len(words),
-            "social_sentiment": _ratio(net, len(words)),
+            "social_sentiment": ratio(net, len(words)),
             **books.finality(day, 0),
         }
 

@@ -509,12 +509,12 @@ def _survey_daily(books: Books) -> Rows:
             "top_box": top_box,
             "score_sum": float(sum(scores)),
             "score_sumsq": float(sum(score * score for score in scores)),
-            "nps": truth._ratio(100 * (promoters - detractors), n) if is_nps else None,
-            "would_recommend_rate": truth._ratio(promoters, n) if is_nps else None,
-            "favourable_rate": truth._ratio(favourable, len(judged)),
-            "difficult_rate": truth._ratio(difficult, len(judged)) if kind == "ces" else None,
-            "top_box_rate": truth._ratio(top_box, n),
-            "mean_score": truth._ratio(float(sum(scores)), n),
+            "nps": truth.ratio(100 * (promoters - detractors), n) if is_nps else None,
+            "would_recommend_rate": truth.ratio(promoters, n) if is_nps else None,
+            "favourable_rate": truth.ratio(favourable, len(judged)),
+            "difficult_rate": truth.ratio(difficult, len(judged)) if kind == "ces" else None,
+            "top_box_rate": truth.ratio(top_box, n),
+            "mean_score": truth.ratio(float(sum(scores)), n),
             **books.finality(key[0], 0),
         }
 
@@ -550,7 +550,7 @@ def _nps_trailing_daily(books: Books) -> Rows:
                 "nps_points": 100 * (promoters - detractors),
                 "answers": len(inside),
                 "answers_known": sum(entry[3].row.person_id is not None for entry in inside),
-                "nps_trailing_90d": truth._ratio(100 * (promoters - detractors), len(latest)),
+                "nps_trailing_90d": truth.ratio(100 * (promoters - detractors), len(latest)),
                 **books.finality(day, 0),
             }
 
@@ -580,7 +580,7 @@ def _visitor_intent_daily(books: Books) -> Rows:
                 "intent": intent,
                 "answers": chosen.count(intent),
                 "answered": len(chosen),
-                "visitor_intent_share": truth._ratio(chosen.count(intent), len(chosen)),
+                "visitor_intent_share": truth.ratio(chosen.count(intent), len(chosen)),
                 **books.finality(key[0], 0),
             }
 
@@ -612,7 +612,7 @@ def _task_completion_daily(books: Books) -> Rows:
             "not_completed": no,
             "partly": said.count("partly"),
             "unmapped": said.count("unmapped"),
-            "task_completion_rate": truth._ratio(yes, yes + no),
+            "task_completion_rate": truth.ratio(yes, yes + no),
             **books.finality(key[0], 0),
         }
 
@@ -654,7 +654,7 @@ def _survey_response_daily(books: Books) -> Rows:
             "survey_id": survey,
             "channel": channel,
             **{name: cell[name] for name in _INVITATION_PARTS},
-            "response_rate": truth._ratio(cell["answered"], cell["delivered"]),
+            "response_rate": truth.ratio(cell["answered"], cell["delivered"]),
             **books.finality(day, window.days),
         }
 
@@ -681,9 +681,9 @@ def _survey_pressure_daily(books: Books) -> Rows:
             "invitations_p90": counts[-(-9 * len(counts) // 10) - 1] if counts else None,
             "orders": len(orders),
             "order_invitations": orders.total(),
-            "invitations_per_person": truth._ratio(sum(counts), len(persons)),
-            "over_limit_share": truth._ratio(over, len(persons)),
-            "invitations_per_order": truth._ratio(orders.total(), len(orders)),
+            "invitations_per_person": truth.ratio(sum(counts), len(persons)),
+            "over_limit_share": truth.ratio(over, len(persons)),
+            "invitations_per_order": truth.ratio(orders.total(), len(orders)),
             **books.finality(day, 0),
         }
 
@@ -709,7 +709,7 @@ def _survey_timing_daily(books: Books) -> Rows:
             "metric_kind": kind,
             "order_answers": len(before),
             "before_delivery": sum(before),
-            "answered_before_delivery_share": truth._ratio(sum(before), len(before)),
+            "answered_before_delivery_share": truth.ratio(sum(before), len(before)),
             **books.finality(day, 0),
         }
 
@@ -722,7 +722,7 @@ def _employee_satisfaction_monthly(books: Books) -> Rows:
         low, high = Decimal(row.scale_min), Decimal(row.scale_max)
         if row.status != "completed" or (row.metric_kind == "enps" and (low not in (0, 1) or high != 10)):
             continue
-        month_end = truth._next_month(books.day(row.answered_at)) - timedelta(days=1)
+        month_end = truth.next_month(books.day(row.answered_at)) - timedelta(days=1)
         cut = None
         if row.metric_kind == "satisfaction":
             said = row.favourable_from if row.favourable_from is not None else _USUAL.get(("satisfaction", low, high))
@@ -752,8 +752,8 @@ def _employee_satisfaction_monthly(books: Books) -> Rows:
                 "passives": len(given) - promoters - detractors if is_enps else None,
                 "detractors": detractors if is_enps else None,
                 "enps_points": 100 * (promoters - detractors) if is_enps else None,
-                "employee_satisfaction": truth._ratio(satisfied, len(judged)),
-                "enps": truth._ratio(100 * (promoters - detractors), len(given)) if is_enps else None,
+                "employee_satisfaction": truth.ratio(satisfied, len(judged)),
+                "enps": truth.ratio(100 * (promoters - detractors), len(given)) if is_enps else None,
                 **books.finality(key[0], 0),
             }
 
@@ -765,7 +765,7 @@ def _experience_association_monthly(books: Books) -> Rows:
     for answer in answers(books):
         row, person = answer.row, books.survivor(answer.row.person_id)
         if answer.exclusion is None and person and (row.metric_kind == "overall_experience" or row.metric_kind in outcomes):
-            month_end = truth._next_month(books.day(row.answered_at)) - timedelta(days=1)
+            month_end = truth.next_month(books.day(row.answered_at)) - timedelta(days=1)
             known = newest[month_end, row.metric_kind, answer.scale]
             said = (row.answered_at, row.response_id, float(answer.score))
             known[person] = max(known.get(person, said), said)

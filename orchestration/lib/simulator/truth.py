@@ -293,13 +293,13 @@ class Books:
         """The marts named, as of the end of day `through`."""
         bases: list[_Basis] = []
         if {"retention_daily", "churn_daily"} & set(wanted):
-            bases = [_inactivity(self), _contractual(self)]
+            bases = [inactivity(self), contractual(self)]
         count: dict[str, Callable[[], Rows]] = {
-            "sales_daily": lambda: _sales_daily(self),
+            "sales_daily": lambda: sales_daily(self),
             "retention_daily": lambda: _retention_daily(self, bases),
             "churn_daily": lambda: _churn_daily(self, bases),
             "retention_cohorts": lambda: _retention_cohorts(self),
-            "clv_customer": lambda: _clv_customer(self),
+            "clv_customer": lambda: clv_customer(self),
             "clv_daily": lambda: _clv_daily(self),
             "contact_volume_daily": lambda: _contact_volume_daily(self),
             "fcr_daily": lambda: _fcr_daily(self),
@@ -312,7 +312,7 @@ class Books:
 def truth(company: Company, through: date) -> dict[str, pd.DataFrame]:
     """All marts of the demo company as of the end of day `through`."""
     last = (through - company.start).days
-    rows = {feed: _latest(feed, company.deliveries[feed][: last + 1]) for feed in FEEDS}
+    rows = {feed: latest(feed, company.deliveries[feed][: last + 1]) for feed in FEEDS}
     return Books(rows, company.clock.zone, through).marts()
 
 
@@ -336,7 +336,7 @@ def _dimensions(order: Order) -> tuple[str, str, str]:
 # ---- sales ----------------------------------------------------------------------------------------------------------
 
 
-def _sales_daily(books: Books) -> Rows:
+def sales_daily(books: Books) -> Rows:
     """A row wherever a counted order was placed or money went back. `units` are those of the lines in `gross`.
 
     The margin is of orders that have lines and know the cost of each that is revenue, and of what went back of these: money
@@ -395,8 +395,8 @@ def _sales_daily(books: Books) -> Rows:
             "revenue_with_cost_reporting": float(row["revenue_with_cost"]) / 100,
             "cost_reporting": float(row["cost"]) / 100,
             "margin_reporting": float(margin) / 100,
-            "average_order_value": _ratio(float(net_reporting) / 100, row["orders"]),
-            "margin_rate": _ratio(float(margin), float(row["revenue_with_cost"])),
+            "average_order_value": ratio(float(net_reporting) / 100, row["orders"]),
+            "margin_rate": ratio(float(margin), float(row["revenue_with_cost"])),
             **books.finality(day, 0),
         }
 
@@ -423,10 +423,10 @@ class _Basis:
         return (running or started)[-1][2]
 
 
-def _inactivity(books: Books) -> _Basis:
+def inactivity(books: Books) -> _Basis:
     """An order day makes a person active for N days."""
     active: dict[date, set[str]] = defaultdict(set)
-    for person, days in _order_days(books).items():
+    for person, days in order_days(books).items():
         for day, following in zip(days, [*days[1:], date.max], strict=True):
             stop = min(day + timedelta(days=books.definitions.churn_inactive_days), following, books.through + ONE_DAY)
             while day < stop:
@@ -435,7 +435,7 @@ def _inactivity(books: Books) -> _Basis:
     return _Basis("inactivity", 0, active, {})
 
 
-def _contractual(books: Books) -> _Basis:
+def contractual(books: Books) -> _Basis:
     """Terms, merged over gaps of up to the grace; a person in a merged gap keeps the plan of the last term started."""
     grace = books.definitions.contract_grace_days
     terms: dict[str, list[tuple[date, date, str]]] = defaultdict(list)
@@ -509,7 +509,7 @@ def _retention_daily(books: Books, bases: list[_Basis]) -> Rows:
             **key,
             "active_at_start": base,
             "retained": retained,
-            "retention_rate": _ratio(retained, base),
+            "retention_rate": ratio(retained, base),
             **books.finality(day, basis.maturity),
         }
 
@@ -522,14 +522,14 @@ def _churn_daily(books: Books, bases: list[_Basis]) -> Rows:
             "active_at_start": base,
             "lost": lost,
             "reactivated": len(groups["reactivated"]),
-            "churn_rate": _ratio(lost, base),
+            "churn_rate": ratio(lost, base),
             **books.finality(day, basis.maturity),
         }
 
 
 def _retention_cohorts(books: Books) -> Rows:
     """A cell is final once the last day of its calendar month is."""
-    months = {person: {day.replace(day=1) for day in days} for person, days in _order_days(books).items()}
+    months = {person: {day.replace(day=1) for day in days} for person, days in order_days(books).items()}
     cohorts: dict[date, list[str]] = defaultdict(list)
     for person, active in months.items():
         cohorts[min(active)].append(person)
@@ -544,19 +544,19 @@ def _retention_cohorts(books: Books) -> Rows:
                 "customers": len(people),
                 "active": active_people,
                 "active_or_later": or_later,
-                "retention_rate": _ratio(active_people, len(people)),
-                "rolling_retention_rate": _ratio(or_later, len(people)),
-                **books.finality(_next_month(month) - ONE_DAY, 0),
+                "retention_rate": ratio(active_people, len(people)),
+                "rolling_retention_rate": ratio(or_later, len(people)),
+                **books.finality(next_month(month) - ONE_DAY, 0),
                 "rolling_is_final": False,
                 "rolling_final_on": date.max,
             }
-            month, since = _next_month(month), since + 1
+            month, since = next_month(month), since + 1
 
 
 # ---- customer value -------------------------------------------------------------------------------------------------
 
 
-def _clv_customer(books: Books) -> Rows:
+def clv_customer(books: Books) -> Rows:
     """One row per known person with an order.
 
     `margin_amount` is net revenue less the cost of goods (return lines give theirs back), whatever the margin share, and
@@ -566,13 +566,13 @@ def _clv_customer(books: Books) -> Rows:
     lifespan = next((row["_lifespan"] for row in _clv_days(books, [books.through])), None)
     year_ago = books.through - timedelta(days=YEAR)
     sales_of: dict[str | None, list[_Sale]] = defaultdict(list)
-    for sale in _counted(books):
+    for sale in counted_sales(books):
         sales_of[sale.person].append(sale)
     back_of: dict[str | None, list[_MoneyBack]] = defaultdict(list)
     for entry in books.money_back:
         if entry.day <= books.through:
             back_of[entry.person].append(entry)
-    for person, days in _order_days(books).items():
+    for person, days in order_days(books).items():
         sales, back = sales_of[person], back_of[person]
         gross, discount = sum(sale.gross_reporting for sale in sales), sum(sale.discount_reporting for sale in sales)
         refund = sum(entry.reporting for entry in back)
@@ -614,21 +614,21 @@ def _clv_days(books: Books, wanted: list[date]) -> Rows:
     from that order on: before it they are not of the base.
     """
     values = books.definitions
-    person_days = _order_days(books)
+    person_days = order_days(books)
     money: dict[date, Any] = defaultdict(int)
-    for sale in _counted(books):
+    for sale in counted_sales(books):
         if sale.person:
             money[sale.day] += sale.gross_reporting - sale.discount_reporting
     for back in books.money_back:
         if back.person in person_days and back.day <= books.through:
             money[max(back.day, person_days[back.person][0])] -= back.reporting
-    orders = sorted(sale.day for sale in _counted(books) if sale.person)
+    orders = sorted(sale.day for sale in counted_sales(books) if sale.person)
     money_days = sorted(money)
     running: list[Any] = [0]
     for day in money_days:
         running.append(running[-1] + money[day])
     firsts = sorted(days[0] for days in person_days.values())
-    active = _inactivity(books).active
+    active = inactivity(books).active
     for day in wanted:
         year_ago = day - timedelta(days=YEAR)
         to_date = bisect_right(firsts, day)
@@ -649,7 +649,7 @@ def _clv_days(books: Books, wanted: list[date]) -> Rows:
             "customers_to_date": to_date,
             "orders_to_date": orders_to_date,
             "net_amount_to_date": net_to_date / 100,
-            "clv_historic_mean": _ratio(net_to_date / 100, to_date),
+            "clv_historic_mean": ratio(net_to_date / 100, to_date),
             "orders_trailing_365d": orders_year,
             "net_amount_trailing_365d": net_year / 100,
             "purchasers_trailing_365d": purchasers,
@@ -696,7 +696,7 @@ def _contact_volume_daily(books: Books) -> Rows:
         }
 
 
-def _resolved_at(case: Case | None, history: list[CaseEvent]) -> datetime | None:
+def resolved_at(case: Case | None, history: list[CaseEvent]) -> datetime | None:
     """When a case was resolved: the source's own word first, then the last resolution, then a closing without one.
 
     Each unless a reopening undid it.
@@ -714,7 +714,7 @@ def _resolved_at(case: Case | None, history: list[CaseEvent]) -> datetime | None
     return None
 
 
-def _is_one_touch(case: Case | None, history: list[CaseEvent]) -> bool:
+def is_one_touch(case: Case | None, history: list[CaseEvent]) -> bool:
     """Whether it never changed hands nor was reopened; the source's counts first, then its events."""
     counts: dict[str, int] = defaultdict(int)
     for event in history:
@@ -725,25 +725,25 @@ def _is_one_touch(case: Case | None, history: list[CaseEvent]) -> bool:
     return reassigned == 0 and (counts["reopened"] if reopened is None else reopened) == 0
 
 
-def _fcr_daily(books: Books) -> Rows:
-    """A row wherever there was an eligible contact; contacts count on their own day, issues on their first."""
+def issue_contacts(books: Books) -> list[Contact]:
+    """Contacts that an issue can open with, or that can follow one: somebody handled them, and they are of no test person."""
+    return [c for c in counted_contacts(books) if c.outcome == "handled" and not books.excluded(c.person_id)]
+
+
+def issues(books: Books) -> dict[str, bool]:
+    """By the contact that opened an issue of a known person: whether it was resolved with that."""
     window = timedelta(days=books.definitions.fcr_window_days)
     reopened: dict[str, list[datetime]] = defaultdict(list)
     for event in books.rows["case_events"]:
         if event.event == "reopened" and books.day(event.occurred_at) <= books.through:
             reopened[event.case_id].append(event.occurred_at)
-    parts: dict[tuple[Any, ...], dict[str, int]] = defaultdict(lambda: defaultdict(int))
     chains: dict[tuple[str, str], list[Contact]] = defaultdict(list)
-    for contact in counted_contacts(books):
-        if contact.outcome == "handled" and not books.excluded(contact.person_id):
-            topic = contact.topic or UNKNOWN
-            row = parts[(books.day(contact.started_at), contact.channel, topic)]
-            row["eligible"] += 1
-            person = books.survivor(contact.person_id)
-            if person:
-                row["known"] += 1
-                chains[(person, topic)].append(contact)
-    for (_, topic), chain in chains.items():
+    for contact in issue_contacts(books):
+        person = books.survivor(contact.person_id)
+        if person:
+            chains[(person, contact.topic or UNKNOWN)].append(contact)
+    found = {}
+    for chain in chains.values():
         chain.sort(key=lambda contact: (contact.started_at, contact.contact_id))
         for n, contact in enumerate(chain):
             start, window_end = contact.started_at, contact.started_at + window
@@ -751,9 +751,20 @@ def _fcr_daily(books: Books) -> Rows:
                 continue
             followed = n + 1 < len(chain) and chain[n + 1].started_at <= window_end
             undone = any(start <= at <= window_end for at in reopened.get(contact.case_id or "", []))
-            row = parts[(books.day(start), contact.channel, topic)]
-            row["issues"] += 1
-            row["resolved"] += not followed and not undone
+            found[contact.contact_id] = not followed and not undone
+    return found
+
+
+def _fcr_daily(books: Books) -> Rows:
+    """A row wherever there was an eligible contact; contacts count on their own day, issues on their first."""
+    is_resolved = issues(books)
+    parts: dict[tuple[Any, ...], dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for contact in issue_contacts(books):
+        row = parts[(books.day(contact.started_at), contact.channel, contact.topic or UNKNOWN)]
+        row["eligible"] += 1
+        row["known"] += bool(books.survivor(contact.person_id))
+        row["issues"] += contact.contact_id in is_resolved
+        row["resolved"] += is_resolved.get(contact.contact_id, False)
     for (day, channel, topic), row in parts.items():
         yield {
             "metric_date": day,
@@ -763,7 +774,7 @@ def _fcr_daily(books: Books) -> Rows:
             "known_person_contacts": row["known"],
             "issues": row["issues"],
             "resolved_first_contact": row["resolved"],
-            "fcr_rate": _ratio(row["resolved"], row["issues"]),
+            "fcr_rate": ratio(row["resolved"], row["issues"]),
             **books.finality(day, books.definitions.fcr_window_days),
         }
 
@@ -807,7 +818,7 @@ def _cart_abandonment_daily(books: Books) -> Rows:
             "metric_date": day,
             "device": device,
             **{name: row[name] for name in COLUMNS["cart_abandonment_daily"].split()[:-3]},
-            "abandonment_rate": _ratio(row["abandoned"], row["abandoned"] + row["converted"]),
+            "abandonment_rate": ratio(row["abandoned"], row["abandoned"] + row["converted"]),
             **books.finality(day, timeout_days),
             **{f"recovered_{name}": value for name, value in books.finality(day, recovery.days).items()},
         }
@@ -868,7 +879,7 @@ def _items(history: list[Any]) -> int:
 # ---- helpers --------------------------------------------------------------------------------------------------------
 
 
-def _latest(feed: str, files: list[list[Any]]) -> list[Any]:
+def latest(feed: str, files: list[list[Any]]) -> list[Any]:
     """The newest delivered version of each row: by its version, then by delivery, then by place in the file."""
     known: dict[Any, Any] = {}
     for row in (row for rows in files for row in rows if not isinstance(row, Spoiled)):
@@ -878,22 +889,22 @@ def _latest(feed: str, files: list[list[Any]]) -> list[Any]:
     return list(known.values())
 
 
-def _counted(books: Books) -> list[_Sale]:
+def counted_sales(books: Books) -> list[_Sale]:
     """Purchases up to the last complete day."""
     return [sale for sale in books.sales if sale.is_purchase and sale.day and sale.day <= books.through]
 
 
-def _order_days(books: Books) -> dict[str, list[date]]:
+def order_days(books: Books) -> dict[str, list[date]]:
     """The days on which each known person ordered, in order."""
     days: dict[str, set[date]] = defaultdict(set)
-    for sale in _counted(books):
+    for sale in counted_sales(books):
         if sale.person:
             days[sale.person].add(sale.day)
     return {person: sorted(days[person]) for person in sorted(days)}
 
 
 def _first_known_order(books: Books) -> date | None:
-    return min((days[0] for days in _order_days(books).values()), default=None)
+    return min((days[0] for days in order_days(books).values()), default=None)
 
 
 def _converted(cents: int, rate: Decimal) -> Any:
@@ -908,11 +919,11 @@ def _total(parts: Iterable[Any]) -> Any:
     return None if None in known else sum(known)
 
 
-def _next_month(month: date) -> date:
+def next_month(month: date) -> date:
     return (month.replace(day=1) + timedelta(days=32)).replace(day=1)
 
 
-def _ratio(numerator: float, denominator: float) -> float | None:
+def ratio(numerator: float, denominator: float) -> float | None:
     return numerator / denominator if denominator else None
 
 
