@@ -128,12 +128,12 @@ def _select(manifest: Manifest, models: set[str], built: set[str]) -> None:
     """Tag the models to build and the tests of them. To look for each by its name costs dbt more than a second."""
     names = {node.unique_id: node.name for node in manifest.nodes.values() if node.resource_type == "model"}
     for node in manifest.nodes.values():
-        about = {names[parent] for parent in node.depends_on_nodes if parent in names}
-        if (
-            node.name in built
-            if node.resource_type == "model"
-            else node.resource_type == "test" and about <= models and about & built
-        ):
+        if node.resource_type == "test":
+            # Also of models that stay as they are: `gates.expected` asks for every test.
+            chosen = {names[parent] for parent in node.depends_on_nodes if parent in names} <= models
+        else:
+            chosen = node.resource_type == "model" and node.name in built
+        if chosen:
             node.tags = [*node.tags, _SELECTED]
 
 
