@@ -1,14 +1,17 @@
 """The truth of `customer_360`: everything known of a person as of the last complete day, and what to do next.
 
-Here belongs: counting that one mart from the books. Not here: any feed; it lives off the core's.
+Here belongs: counting that one mart from the books, and the requests of people to be forgotten, which empty it. Not here:
+any other feed; it lives off the core's.
 """
 
 from collections import defaultdict
-from datetime import date, timedelta
-from typing import Any
+from datetime import date, datetime, timedelta
+from typing import Any, NamedTuple
 
 from orchestration.lib.simulator import surveys, truth
-from orchestration.lib.simulator.company import CaseEvent
+from orchestration.lib.simulator.company import CaseEvent, Maker
+from orchestration.lib.simulator.exports import Column, Layout
+from orchestration.lib.simulator.exports import _zulu as zulu
 from orchestration.lib.simulator.subject import Subject, Truth
 from orchestration.lib.simulator.truth import UNKNOWN, Books, Rows
 
@@ -21,6 +24,32 @@ ACTIONS = {
     "likely_next_product": "offer the next product",
     "no_rule": "none",
 }
+
+
+class ErasureRequest(NamedTuple):
+    """Somebody who wants to be forgotten."""
+
+    request_id: str
+    person_id: str
+    requested_at: datetime
+
+
+def make(maker: Maker) -> None:
+    """About one request in ten days; some ask twice, some by an id that was merged away or that nobody knows."""
+    rng = maker.stream("erasure requests")
+    for day in range(maker.days):
+        if rng.random() < 0.1:
+            known = sorted(person for person, joined in maker.joined.items() if joined <= day)
+            person = rng.choice([*known, "nobody"]) if rng.random() < 0.95 else "nobody"
+            for _ in range(rng.choice((1, 1, 1, 2))):
+                at = maker.clock.plain(day, rng.randrange(86_400))
+                maker.post("erasure_requests", ErasureRequest(maker.number("E"), person, at), day, rng.choice((0, 0, 0, 1)))
+
+
+def _forgotten(books: Books) -> set[str]:
+    """People who asked by the end of the last complete day, by whichever of their ids."""
+    asked = {row.person_id for row in books.rows.get("erasure_requests", ()) if row.requested_at < books.end}
+    return {books.survivor(person) or person for person in asked}
 
 
 def _owned(books: Books) -> dict[str, dict[str, tuple[float, date]]]:
@@ -121,7 +150,7 @@ def _customer_360(books: Books) -> Rows:
         if contact.outcome == "handled" and person and not books.excluded(contact.person_id):
             contacts[person] = max(contacts.get(person, date.min), books.day(contact.started_at))
     last_order_day = {person: days[-1] for person, days in truth.order_days(books).items()}
-    for person in values.keys() | contracts.keys() | cases.keys() | contacts.keys():
+    for person in (values.keys() | contracts.keys() | cases.keys() | contacts.keys()) - _forgotten(books):
         value, goods = values.get(person, {}), owned.get(person, {})
         running = [term for term in contracts.get(person, []) if term[1] is None or books.through < term[1]]
         lapses_on = None
@@ -189,8 +218,17 @@ COLUMNS = (
     "last_csat_date", "next_product", "next_product_lift", "next_best_action", "next_best_action_rule",
 )  # fmt: skip
 SUBJECT = Subject(
-    feeds={},
-    layouts={},
-    make=lambda maker: None,
+    feeds={"erasure_requests": ErasureRequest},
+    layouts={
+        "erasure_requests": Layout(
+            "context",
+            "csv",
+            "csv",
+            (Column("request_id", "ticket"), Column("person_id", "customer"), Column("requested_at", "received", zulu)),
+            expected=None,
+        )
+    },
+    make=make,
+    append=frozenset({"erasure_requests"}),
     marts={"customer_360": Truth(("person_id",), COLUMNS, _customer_360, has_finality=False)},
 )

@@ -1,5 +1,7 @@
 -- grain: one row per known person with an order, a contract, a contact or a case, as of the last complete day
 {#
+  Who asked to be forgotten has no row. What they did still counts in every sum, here in who owns what with what.
+
   Rebuilt whole, as clv_customer: what is open, running or about to lapse moves with the day for everybody.
 
   Next product: of all pairs of products that at least 3 persons own both of, the lift is the share of owners of the one
@@ -138,6 +140,13 @@ everybody as (
   select person_id from cases
 ),
 
+forgotten as (
+  select coalesce(m.survivor_id, r.person_id) as person_id
+  from {{ ref('stg_erasure_requests') }} r
+  left join {{ ref('int_person_merges') }} m on r.person_id = m.person_id
+  where r._exclusion is null and r.requested_at < {{ data_end() }}
+),
+
 joined as (
   select
     e.person_id,
@@ -170,6 +179,7 @@ joined as (
   left join contacts t on e.person_id = t.person_id
   left join scores s on e.person_id = s.person_id
   left join next_products n on e.person_id = n.person_id
+  anti join forgotten f on e.person_id = f.person_id
 ),
 
 -- the first rule that fires
