@@ -24,6 +24,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from orchestration.commands.accept import accept, print_acceptances
 from orchestration.partitions import Window
 from orchestration.settings import PROJECT_ROOT, ConfigError, Settings
 
@@ -48,6 +49,7 @@ out = Console(highlight=False, soft_wrap=True, markup=False, width=None if sys.s
 err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
 Json = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON instead of tables.")]
+app.command()(accept)
 Day = Annotated[datetime | None, typer.Option("--day", formats=["%Y-%m-%d"], help="Take exactly this delivery day.")]
 
 
@@ -112,7 +114,7 @@ def verify(as_json: Json = False) -> None:
 @app.command()
 def status(as_json: Json = False) -> None:
     """Show the current release, the feeds behind it, and what is waiting."""
-    from orchestration.lib import release
+    from orchestration.lib import acceptances, release
     from orchestration.lib.run_lock import holder
 
     settings = Settings()
@@ -128,6 +130,7 @@ def status(as_json: Json = False) -> None:
         "marts_off": manifest["marts_off"] if manifest else {},
         "feeds": manifest["feeds"] if manifest else [],
         "gates_not_passed": manifest["gates"]["not_passed"] if manifest else [],
+        "acceptances": [row for row in acceptances.listed(settings) if row["state"] != "expired"],
         "running": holder(settings),
         "last_run_not_published": _unpublished(settings),
     }
@@ -148,6 +151,8 @@ def status(as_json: Json = False) -> None:
             out.print(f"off       {mart}: none of its feeds is configured ({', '.join(feeds)})")
         for sentence in manifest["gates"]["not_passed"]:
             out.print(sentence)
+    if state["acceptances"]:
+        print_acceptances(state["acceptances"])
     if state["last_run_not_published"]:
         out.print("the last run was not published; readers see the release above:")
         for sentence in state["last_run_not_published"]:
@@ -569,7 +574,9 @@ def _report(settings: Settings, run_id: str, what: str, problems: list[str], sec
     failed = [v for v in verdicts if not v.passed]
     name = release.current(settings)
     published = name is not None and release.manifest_of(settings, name)["run_id"] == run_id
-    stale = [state["feed"] for state in states if state["is_stale"]] + [v.subject for v in failed if v.severity == "hold"]
+    stale = [state["feed"] for state in states if state["is_stale"]] + [
+        v.subject for v in failed if v.severity == "hold" and v.stands_in_the_way
+    ]
     if published:
         code = STALE if stale else OK
     else:
@@ -649,6 +656,7 @@ def main() -> None:
     """Entry point: known problems become one sentence and exit code 1."""
     import duckdb
 
+    from data_quality.acceptance import NotAcceptable
     from orchestration.lib.dbt_manifest import ManifestError
     from orchestration.lib.explain import ExplainError
     from orchestration.lib.ingest import FilesGone, NothingTaken
@@ -663,6 +671,7 @@ def main() -> None:
         ExplainError,
         FilesGone,
         ManifestError,
+        NotAcceptable,
         NothingTaken,
         ReleaseError,
         RunLocked,

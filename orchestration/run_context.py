@@ -13,7 +13,7 @@ import dagster as dg
 import duckdb
 from pydantic import PrivateAttr
 
-from orchestration.lib import ingest, release, warehouse
+from orchestration.lib import acceptances, ingest, release, warehouse
 from orchestration.lib.progress import Progress
 from orchestration.lib.run_lock import run_lock
 from orchestration.settings import Settings
@@ -46,7 +46,14 @@ class CxHome(dg.ConfigurableResource):
                 warehouse.prepare(con, settings.config)
                 release.recover(con, settings)
                 ingest.withdraw_unconfigured(con, settings)
-            yield self
+                acceptances.sync(con, settings)
+                ingest.let_past_days_pass(con, settings)
+            try:
+                yield self
+            finally:
+                # What this run let through is known outside the warehouse, too.
+                with warehouse.connect(settings) as con:
+                    acceptances.sync(con, settings)
 
     @property
     def settings(self) -> Settings:

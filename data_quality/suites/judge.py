@@ -7,7 +7,7 @@ Great Expectations is imported inside the function: it costs 3 CPU seconds that 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +37,13 @@ class CheckDidNotRun(Exception):
     """An expectation raised instead of judging: an error of ours or of the profile, never a pass or a data failure."""
 
 
-def judge(profile: pd.DataFrame, subject: str, checks: Sequence[Check], label: str) -> tuple[list[Verdict], dict[str, set[str]]]:
+def judge(
+    profile: pd.DataFrame,
+    subject: str,
+    checks: Sequence[Check],
+    label: str,
+    accepted: Mapping[tuple[str, str], str] | None = None,
+) -> tuple[list[Verdict], dict[str, set[str]]]:
     """Judge every row of `profile` by `checks`.
 
     Args:
@@ -45,9 +51,10 @@ def judge(profile: pd.DataFrame, subject: str, checks: Sequence[Check], label: s
         subject: column that names what a verdict is about; one verdict per check and subject.
         checks: expectations of the suite.
         label: column that names the single row (a delivery, a day) in samples.
+        accepted: by gate and label, who answers for a failure. It has a verdict of its own, failed and accepted.
 
     Returns:
-        The verdicts, and per gate the labels of the rows that failed it.
+        The verdicts, and per gate the labels of the rows that failed it and that nobody answers for.
     """
     import great_expectations as gx
 
@@ -75,26 +82,40 @@ def judge(profile: pd.DataFrame, subject: str, checks: Sequence[Check], label: s
     failed_rows: dict[str, set[str]] = {}
     for check in checks:
         failing = {str(row[label]) for row in by_check[id(check)].result.get("unexpected_index_list") or []}
-        failed_rows.setdefault(check.gate, set()).update(failing)
+        answered = {name for name in failing if (check.gate, name) in (accepted or {})}
+        failed_rows.setdefault(check.gate, set()).update(failing - answered)
         for name, rows in profile.groupby(subject, sort=True):
-            bad = rows[rows[label].astype(str).isin(failing)]
+            waived = rows[rows[label].astype(str).isin(answered)]
+            for row in waived.to_dict("records"):
+                verdicts.append(_accepted(check, str(name), label, row, (accepted or {})[check.gate, str(row[label])]))
+            bad = rows[rows[label].astype(str).isin(failing - answered)]
             worst = bad.iloc[0] if len(bad) else None
+            if worst is None and len(waived):
+                continue
             bound = check.bound
             if worst is not None and check.bound in profile.columns:
-                bound = _text(worst[check.bound])
+                bound = figure_text(worst[check.bound])
             verdicts.append(
                 Verdict(
                     gate=check.gate,
                     subject=str(name),
                     severity=check.severity,
                     passed=worst is None,
-                    figure="" if worst is None else _text(worst[check.figure]),
+                    figure="" if worst is None else figure_text(worst[check.figure]),
                     bound="" if worst is None else bound,
                     message="" if worst is None else f"{check.message} ({len(bad)} of {len(rows)}, first: {worst[label]})",
-                    sample=[{k: _text(v) for k, v in row.items()} for row in bad.head(5).to_dict("records")],
+                    sample=[{k: figure_text(v) for k, v in row.items()} for row in bad.head(5).to_dict("records")],
                 )
             )
     return verdicts, failed_rows
+
+
+def _accepted(check: Check, subject: str, label: str, row: dict[str, Any], who: str) -> Verdict:
+    return Verdict(
+        check.gate, subject, check.severity, False,
+        figure=figure_text(row[check.figure]), bound=figure_text(row.get(check.bound, check.bound)),
+        message=f"{check.message} ({row[label]})", sample=[{k: figure_text(v) for k, v in row.items()}], accepted=who,
+    )  # fmt: skip
 
 
 def _find(results: Sequence[Any], check: Check) -> Any:
@@ -113,5 +134,6 @@ def _find(results: Sequence[Any], check: Check) -> Any:
     raise CheckDidNotRun(f"gate {check.gate}: the suite returned no result for {wanted.type}")
 
 
-def _text(value: Any) -> str:
+def figure_text(value: Any) -> str:
+    """A figure as verdicts show it."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)

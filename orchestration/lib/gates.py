@@ -10,10 +10,11 @@ from typing import Any
 
 import duckdb
 
+from data_quality import acceptance
 from data_quality.rules import ident, literal
 from data_quality.suites.delivery import ARRIVAL, READABLE, ROW_RULES
-from data_quality.suites.judge import judge
-from data_quality.suites.marts import PLAUSIBLE, mart_checks
+from data_quality.suites.judge import figure_text, judge
+from data_quality.suites.marts import MOVED, PLAUSIBLE, mart_checks
 from data_quality.verdict import Verdict
 from orchestration.lib.dbt_build import MODEL_GATE
 from orchestration.lib.dbt_manifest import gate_of_test, manifest_json, marts, marts_on, models_on, tests_on
@@ -237,4 +238,18 @@ def mart_profile(con: duckdb.DuckDBPyConnection, names: list[str]) -> Any:
 def judge_marts(con: duckdb.DuckDBPyConnection, feeds_on: set[str]) -> list[Verdict]:
     """Verdicts of Great Expectations on the profile of every mart that is on."""
     names = [name for name in marts() if name in marts_on(feeds_on)]
-    return judge(mart_profile(con, names), "mart", mart_checks(), "label")[0]
+    profile = mart_profile(con, names)
+    return judge(profile, "mart", mart_checks(), "label", _accepted_moves(con, profile))[0]
+
+
+def _accepted_moves(con: duckdb.DuckDBPyConnection, profile: Any) -> dict[tuple[str, str], str]:
+    """By gate and mart, who answers for exactly the figure that it has on the last complete day."""
+    through, today = con.execute(
+        "select data_through, cast(timezone(s.timezone, now()) as date) from ops.clock cross join ops.settings s"
+    ).fetchone()
+    figures = {row["label"]: figure_text(row["volume"]) for row in profile.to_dict("records")}
+    return {
+        (a.gate, a.delivery): a.sentence()
+        for a in acceptance.in_force(con, today, (MOVED,))
+        if a.day == through and a.content_hash == f"figure {figures.get(a.delivery)}"
+    }

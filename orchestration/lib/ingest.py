@@ -21,7 +21,8 @@ from typing import Any
 
 import duckdb
 
-from data_quality import normalise
+from data_quality import acceptance, normalise
+from data_quality.acceptance import Acceptance
 from data_quality.contract import Contract, load_contracts
 from data_quality.rules import (
     LINEAGE_COLUMNS,
@@ -37,7 +38,7 @@ from data_quality.rules import (
     reasons_expression,
     version_expression,
 )
-from data_quality.suites.delivery import READABLE, ROW_RULES, arrival_checks, hold_checks, warn_checks
+from data_quality.suites.delivery import ARRIVAL, READABLE, REPEAT, ROW_RULES, arrival_checks, hold_checks, warn_checks
 from data_quality.suites.judge import judge
 from data_quality.verdict import Verdict
 from orchestration.lib import readers
@@ -87,8 +88,11 @@ def untaken_days(con: duckdb.DuckDBPyConnection, settings: Settings, last: date)
     """The window from the oldest delivery that is new or changed, up to `last`; None when nothing is waiting.
 
     A refused file that nobody touched since does not wait: it would be refused again, and widen every night to its day.
+    It does once somebody answers for it.
     """
     known = known_files(con, "accepted", "repeated", "refused")
+    for delivery in _answered_for(con, settings):
+        known.pop(delivery, None)
     days = [
         file.delivery_day
         for source in settings.config.feed
@@ -97,6 +101,15 @@ def untaken_days(con: duckdb.DuckDBPyConnection, settings: Settings, last: date)
     ]
     days += [day for (day,) in con.execute("select delivery_day from ops.deliveries where status = 'pending'").fetchall()]
     return Window.of_days(min(days), last) if days else None
+
+
+def _answered_for(con: duckdb.DuckDBPyConnection, settings: Settings) -> set[str]:
+    """Refused deliveries that would be taken now, because the gate that refused their content has been accepted."""
+    accepted = [a.bound_to for a in acceptance.in_force(con, settings.today())]
+    refused = con.execute("select gate, feed, delivery, delivery_day, content_hash from ops.deliveries where status = 'refused'")
+    by_content = {(gate, feed, digest) for gate, feed, _, _, digest in accepted}
+    # By content and not by name: what is refused as the repeat of a refused delivery comes with it.
+    return {d for gate, feed, d, _, digest in refused.fetchall() if (gate, feed, digest) in by_content}
 
 
 def take_deliveries(con: duckdb.DuckDBPyConnection, settings: Settings, domain: str, window: Window, run_id: str) -> Taken:
@@ -156,11 +169,33 @@ def take_deliveries(con: duckdb.DuckDBPyConnection, settings: Settings, domain: 
                 [columns[0], columns[7]],
             )
             con.execute(
-                "insert into ops.deliveries select " + ", ".join(f"unnest(${n})" for n in range(1, len(columns) + 1)),
+                "insert into ops.deliveries (delivery, feed, domain, delivery_day, file, bytes, mtime_ns, content_hash, status, "
+                "rows_read, rows_accepted, rows_quarantined, reason, run_id, taken_at) select "
+                + ", ".join(f"unnest(${n})" for n in range(1, len(columns) + 1)),
                 columns,
             )
-    taken.verdicts = _judge_arrival(sources, arrived, window)
+        quiet = let_days_pass(con, settings, feeds, window.last)
+    taken.verdicts = _judge_arrival(sources, arrived, window, quiet)
     return taken
+
+
+def let_past_days_pass(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    """The same for every feed and all days up to the last complete one: no run takes deliveries of them any more."""
+    (through,) = con.execute("select data_through from ops.clock").fetchone()
+    if through is not None:
+        with tx(con):
+            let_days_pass(con, settings, {source.feed for source in settings.config.feed}, through)
+
+
+def let_days_pass(
+    con: duckdb.DuckDBPyConnection, settings: Settings, feeds: set[str], through: date
+) -> dict[tuple[str, date], Acceptance]:
+    """Days for which nothing need arrive, by feed: their acceptances, and those of repeats, count from now on for good."""
+    answered = [
+        a for a in acceptance.in_force(con, settings.today(), (ARRIVAL, REPEAT)) if a.subject in feeds and a.day <= through
+    ]
+    acceptance.mark_used(con, answered)
+    return {(a.subject, a.day): a for a in answered if a.gate == ARRIVAL}
 
 
 def known_files(con: duckdb.DuckDBPyConnection, *statuses: str) -> dict[str, tuple[int, int, str]]:
@@ -187,13 +222,21 @@ def _is_known(known: dict[str, tuple[int, int, str]], file: LandingFile) -> bool
     return stat.st_size == size and stat.st_mtime_ns == mtime
 
 
-def _judge_arrival(sources: list[FeedSource], arrived: dict[tuple[str, str], set[date]], window: Window) -> list[Verdict]:
+def _judge_arrival(
+    sources: list[FeedSource],
+    arrived: dict[tuple[str, str], set[date]],
+    window: Window,
+    quiet: dict[tuple[str, date], Acceptance],
+) -> list[Verdict]:
     import pandas as pd
+
+    def expectation(source: FeedSource, day: date) -> str:
+        return f"{source.feed} {day} ({source.pattern})"
 
     due = [
         {
             "feed": source.feed,
-            "expectation": f"{source.feed} {day} ({source.pattern})",
+            "expectation": expectation(source, day),
             "missing": int(day not in arrived[source.feed, source.pattern]),
         }
         for source in sources
@@ -204,7 +247,13 @@ def _judge_arrival(sources: list[FeedSource], arrived: dict[tuple[str, str], set
     without = {source.feed for source in sources} - {str(row["feed"]) for row in due}
     verdicts = [Verdict("arrival", feed, "warn", True, message="no delivery is expected by cx.toml") for feed in sorted(without)]
     if due:
-        verdicts += judge(pd.DataFrame(due), "feed", arrival_checks(), "expectation")[0]
+        accepted = {
+            (ARRIVAL, expectation(source, day)): a.sentence()
+            for (feed, day), a in quiet.items()
+            for source in sources
+            if source.feed == feed
+        }
+        verdicts += judge(pd.DataFrame(due), "feed", arrival_checks(), "expectation", accepted)[0]
     return verdicts
 
 
@@ -295,7 +344,7 @@ def reset_feeds(con: duckdb.DuckDBPyConnection, settings: Settings, feeds: list[
             [feeds],
         )
         con.execute(
-            "update ops.deliveries set status = 'pending', reason = null where feed in (select unnest($1)) "
+            "update ops.deliveries set status = 'pending', reason = null, gate = null where feed in (select unnest($1)) "
             "and not (status = 'accepted' and delivery in (from kept))",
             [feeds],
         )
@@ -346,19 +395,20 @@ def load_feed(
     if not pending:
         passed = [Verdict(gate, feed, "hold", True, message="nothing was delivered") for gate in (READABLE, ROW_RULES)]
         return Loaded(feed, verdicts=passed)
-    profiles, refused, verdicts, done = [], set(), [], 0
+    profiles, refused, verdicts, accepted, done = [], set(), [], {}, 0
     progress(feed, done, len(pending))
     for chunk in _chunks(pending):
         outcome = _load_chunk(con, settings, contract, chunk, run_id)
         profiles.append(outcome.profile)
         verdicts = outcome.verdicts
+        accepted |= outcome.accepted
         refused |= outcome.refused
         done += len(chunk)
         progress(feed, done, len(pending))
     profile = pd.concat(profiles, ignore_index=True)
     if len(profiles) > 1:  # the same figures as the chunks' own, in one verdict a gate
-        verdicts = judge(profile, "feed", hold_checks(), "delivery")[0]
-    verdicts += judge(_with_volume(con, contract, profile, refused), "feed", warn_checks(), "delivery")[0]
+        verdicts = judge(profile, "feed", hold_checks(), "delivery", accepted)[0]
+    verdicts += judge(_with_volume(con, contract, profile, refused), "feed", warn_checks(), "delivery", accepted)[0]
     return _loaded(con, feed, run_id, verdicts)
 
 
@@ -378,11 +428,15 @@ def _chunks(pending: list[tuple[LandingFile, str | None]]) -> Iterator[list[tupl
 
 @dataclass
 class _Chunk:
-    """What became of one chunk: its profile (one row a delivery), the deliveries refused, the verdicts that refused them."""
+    """What became of one chunk: its profile (one row a delivery), the deliveries refused, the verdicts that refused them.
+
+    `accepted`: by gate and delivery, who answers for it.
+    """
 
     profile: Any
     refused: set[str]
     verdicts: list[Verdict]
+    accepted: dict[tuple[str, str], str]
 
 
 def _load_chunk(
@@ -399,6 +453,7 @@ def _load_chunk(
     readable: dict[tuple[int, tuple[str, ...] | None], list[tuple[LandingFile, FileFacts]]] = defaultdict(list)
     sources = settings.config.feed
     content: dict[str, str] = {}
+    hashes: dict[str, str] = {}
     for file, reason in pending:
         if reason:
             continue
@@ -407,6 +462,7 @@ def _load_chunk(
         except (FileRefused, OSError) as error:
             problems[file.delivery] = str(error)
             continue
+        hashes[file.delivery] = known.content_hash
         if known.lines > (1 if file.source.format == "csv" else 0):
             content[file.delivery] = known.content_hash
         readable[sources.index(file.source), known.header].append((file, known))
@@ -422,17 +478,43 @@ def _load_chunk(
             elif files:
                 _read_group(con, settings, contract, files, Path(scratch), rejects, problems)
     profile = _profile(con, contract, [file for file, _ in pending], rejects, problems, repeats)
-    verdicts, failed = judge(profile, "feed", hold_checks(), "delivery")
-    refused = failed[READABLE] | failed[ROW_RULES]
-    # What repeats a refused delivery is refused with it.
-    refused |= {delivery for delivery, original in repeats.items() if original in refused and delivery in days}
-    refused |= refused_before
+    answers = _answers(con, settings, contract.id, profile, hashes)
+    accepted = {key: a.sentence() for key, a in answers.items()}
+    verdicts, failed = judge(profile, "feed", hold_checks(), "delivery", accepted)
+    refused_by = {delivery: gate for gate in reversed(failed) for delivery in failed[gate]}
+    # What repeats a refused delivery is refused with it, by the same gate.
+    for delivery, original in repeats.items():
+        if delivery in refused_before or (original in refused_by and delivery in days):
+            refused_by[delivery] = refused_by.get(original) or _refused_by(con, original)
+    refused = set(refused_by)
     reasons = {delivery: original for delivery, original in repeats.items() if delivery in refused}
     # Once more: what refused deliveries go on to hold stands before everything else of the same content.
     repeats, _ = _repeats(con, contract.id, {d: c for d, c in content.items() if d not in refused}, days, by_day, refused)
-    _write(con, settings, contract, profile, refused, rejects, repeats | reasons, run_id)
+    let_through = {(v.gate, row["delivery"]) for v in verdicts if v.accepted for row in v.sample}
+    used = [a for key, a in answers.items() if key in let_through and a.delivery not in refused]
+    _write(con, settings, contract, profile, refused_by, rejects, repeats | reasons, used, run_id)
     con.execute("drop table incoming")
-    return _Chunk(profile, refused, verdicts)
+    return _Chunk(profile, refused, verdicts, accepted)
+
+
+def _answers(
+    con: duckdb.DuckDBPyConnection, settings: Settings, feed: str, profile: Any, hashes: dict[str, str]
+) -> dict[tuple[str, str], Acceptance]:
+    """By gate and delivery of a chunk: the acceptance of exactly this content, where it is no worse than what was accepted."""
+    shares = dict(zip(profile["delivery"], profile["bad_share"], strict=True))
+    return {
+        (a.gate, a.delivery): a
+        for a in acceptance.in_force(con, settings.today())
+        if a.subject == feed
+        and a.content_hash is not None
+        and hashes.get(a.delivery) == a.content_hash
+        and (a.gate != ROW_RULES or a.figure is None or shares[a.delivery] <= a.figure + 1e-9)
+    }
+
+
+def _refused_by(con: duckdb.DuckDBPyConnection, delivery: str) -> str:
+    row = con.execute("select gate from ops.deliveries where delivery = ? and status = 'refused'", [delivery]).fetchone()
+    return row[0] if row and row[0] else ROW_RULES
 
 
 def bytes_of_run(con: duckdb.DuckDBPyConnection, run_id: str) -> tuple[int, int]:
@@ -793,20 +875,24 @@ def _write(
     settings: Settings,
     contract: Contract,
     profile: Any,
-    refused: set[str],
+    refused_by: dict[str, str],
     rejects: dict[str, list[Reject]],
     repeats: dict[str, str],
+    used: list[Acceptance],
     run_id: str,
 ) -> None:
     """Everything that loading a chunk changes, in one transaction.
 
-    `repeats` names what each delivery repeats, those of the chunk and those in the ledger, or which refused one it equals.
+    `repeats` names what each delivery repeats, those of the chunk and those in the ledger, or which refused one it equals;
+    `refused_by` the gate that refused a delivery; `used` the acceptances without which more would be refused.
     """
-    feed = contract.id
+    feed, refused = contract.id, set(refused_by)
     columns = ", ".join(ident(name) for name in _raw_columns(contract))
     accepted = [d for d in profile["delivery"] if d not in refused and d not in repeats]
     repeated = [d for d in profile["delivery"] if d not in refused and d in repeats]
     days = dict(zip(profile["delivery"], profile["day"], strict=True))
+    import pandas as pd
+
     # Staging logs what moves only once it exists: its first build reads everything anyway.
     log_keys = table_exists(con, "staging", f"stg_{feed}")
     with tx(con):
@@ -853,14 +939,15 @@ def _write(
             else f"same content as {repeats[row.delivery]}" if row.delivery in repeats else None)
             for row in outcome.itertuples()
         ]  # fmt: skip
+        outcome["gate"] = pd.Series([refused_by.get(d) for d in outcome["delivery"]], dtype="object")
         con.register("outcome", outcome)
         con.execute(
             "update ops.deliveries d set status = 'replaced' from outcome o where d.delivery = o.delivery "
             "and (d.status in ('refused', 'repeated') or d.status = 'accepted' and o.status <> 'refused')"
         )
         con.execute(
-            "update ops.deliveries d set status = o.status, run_id = $1, reason = o.reason, "
-            "rows_read = case when o.status = 'repeated' then 0 else o.rows_read end, "
+            "update ops.deliveries d set status = o.status, run_id = $1, reason = o.reason, gate = o.gate, "
+            "rows_bad = o.rows_bad, rows_read = case when o.status = 'repeated' then 0 else o.rows_read end, "
             "rows_quarantined = case when o.status = 'accepted' then o.rows_bad else 0 end, "
             "rows_accepted = case when o.status = 'accepted' then o.rows_read - o.rows_bad else 0 end "
             "from outcome o where d.delivery = o.delivery and d.status = 'pending'",
@@ -877,6 +964,7 @@ def _write(
         con.execute("drop table outgoing")
         con.execute("delete from ops.loaded where feed = ?", [feed])
         con.execute("insert into ops.loaded values (?, ?)", [feed, reading_fingerprint(settings, feed)])
+        acceptance.mark_used(con, used)
         _append_quarantine_file(con, settings, profile, refused, rejects, feed, run_id)
 
 

@@ -21,7 +21,7 @@ import duckdb
 
 from data_quality.rules import ident, literal
 from data_quality.verdict import Verdict
-from orchestration.lib import benchmark, restatements
+from orchestration.lib import acceptances, benchmark, restatements
 from orchestration.lib.dbt_manifest import (
     definition_of,
     definitions_fingerprint,
@@ -145,6 +145,7 @@ def publish(con: duckdb.DuckDBPyConnection, settings: Settings, run_id: str, fee
             "passed": sum(v.passed for v in verdicts),
             "not_passed": [v.sentence() for v in verdicts if not v.passed],
         },
+        "acceptances": acceptances.that_count(con, settings),
         "files": files,
         "versions": {package: version(package) for package in ("cxmarts", "duckdb", "dbt-core", "dagster", "great-expectations")},
     }

@@ -28,6 +28,9 @@ create table if not exists ops.deliveries (
     delivery varchar, feed varchar, domain varchar, delivery_day date, file varchar, bytes bigint, mtime_ns bigint,
     content_hash varchar, status varchar, rows_read bigint, rows_accepted bigint, rows_quarantined bigint,
     reason varchar, run_id varchar, taken_at timestamp);
+-- which gate refused it, and how many of its rows were bad, whether they are loaded or not
+alter table ops.deliveries add column if not exists gate varchar;
+alter table ops.deliveries add column if not exists rows_bad bigint;
 create table if not exists ops.quarantine (
     feed varchar, delivery varchar, delivery_day date, file varchar, line bigint, raw_text varchar, reasons varchar[],
     run_id varchar);
@@ -47,6 +50,11 @@ create table if not exists ops.rolled (mart varchar, day date, in_quarter boolea
 create table if not exists ops.verdicts (
     run_id varchar, gate varchar, subject varchar, severity varchar, passed boolean, figure varchar, bound varchar,
     message varchar, sample varchar, judged_at timestamp);
+alter table ops.verdicts add column if not exists accepted varchar;
+-- who answers for which failed gate on what, append-only (data_quality/acceptance.py)
+create table if not exists ops.acceptances (
+    gate varchar, subject varchar, delivery varchar, day date, content_hash varchar, figure double, reason varchar, who varchar,
+    accepted_at timestamp, expires_on date, used_at timestamp);
 create table if not exists ops.releases (release varchar, run_id varchar, data_through date, published_at timestamp);
 alter table ops.releases add column if not exists metrics varchar[];
 -- what contract and mapping the raw rows of a feed were read with
@@ -59,30 +67,39 @@ create table if not exists ops.clock (data_through date, published_through date,
 
 FEED_STATES_DDL = """
 create or replace view ops.feed_states as
-with due as (
+with waived as (from ops.acceptances where used_at is not null),
+due as (
     select f.feed, cast(d as date) as day
     from ops.feeds f
     join (select feed, min(delivery_day) as first_day from ops.deliveries group by feed) s using (feed)
     cross join ops.clock c,
     unnest(generate_series(cast(first_day as timestamp), cast(c.data_through as timestamp), interval 1 day)) as g(d)
-    where f.expected = 'daily' or (f.expected = 'weekdays' and isodow(d) < 6)
+    where (f.expected = 'daily' or (f.expected = 'weekdays' and isodow(d) < 6)) and not exists (
+        from waived w where (w.gate, w.subject, w.day) = ('arrival', f.feed, cast(d as date))
+    )
+),
+-- deliveries that stand for their day: loaded, or the same as another one and that is right
+arrived as (
+    from ops.deliveries x where x.status = 'accepted' or x.status = 'repeated' and exists (
+        from waived w where (w.gate, w.delivery, w.content_hash) = ('repeated_content', x.delivery, x.content_hash)
+    )
 ),
 missing as (
     select feed, count(*) as days, max(day) as last_missing, any_value(last_due) as last_due
     from (select *, max(day) over (partition by feed) as last_due from due) d
     where not exists (
-        from ops.deliveries x where x.feed = d.feed and x.delivery_day = d.day and x.status = 'accepted'
+        from arrived x where x.feed = d.feed and x.delivery_day = d.day
     )
     group by feed
 ),
 delivered as (
     select
         feed,
-        max(delivery_day) filter (where status = 'accepted') as data_through,
+        (select max(x.delivery_day) from arrived x where x.feed = o.feed) as data_through,
         count(*) filter (where status = 'refused') as refused_deliveries,
         min(delivery_day) filter (where status = 'refused') as first_refused_day,
         max(reason) filter (where status = 'refused') as reason
-    from ops.deliveries group by feed
+    from ops.deliveries o group by feed
 )
 select
     f.feed,

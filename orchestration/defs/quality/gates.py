@@ -42,11 +42,12 @@ def gate_checks(context: dg.AssetCheckExecutionContext, cx_home: CxHome) -> Iter
     for key in sorted(context.selected_asset_check_keys):
         about = [verdict for verdict in verdicts if verdict.subject == key.asset_key.path[-1]]
         failed = [verdict for verdict in about if not verdict.passed]
-        blocking = [verdict for verdict in failed if verdict.severity == "block"]
+        standing = [verdict for verdict in failed if verdict.stands_in_the_way]
+        blocking = [verdict for verdict in standing if verdict.severity == "block"]
         yield dg.AssetCheckResult(
             asset_key=key.asset_key,
             check_name=key.name,
-            passed=not failed,
+            passed=not standing,
             severity=dg.AssetCheckSeverity.ERROR if blocking else dg.AssetCheckSeverity.WARN,
             description="; ".join(verdict.sentence() for verdict in failed) or f"{len(about)} verdicts, all passed",
             metadata=_metadata(about),
@@ -55,7 +56,16 @@ def gate_checks(context: dg.AssetCheckExecutionContext, cx_home: CxHome) -> Iter
 
 def _metadata(verdicts: list[Verdict]) -> dict[str, dg.MetadataValue]:
     rows = [
-        dg.TableRecord({"gate": v.gate, "passed": v.passed, "figure": v.figure, "bound": v.bound, "message": v.message})
+        dg.TableRecord(
+            {
+                "gate": v.gate,
+                "passed": v.passed,
+                "figure": v.figure,
+                "bound": v.bound,
+                "message": v.message,
+                "accepted": v.accepted,
+            }
+        )
         for v in verdicts
     ]
     return {"verdicts": dg.MetadataValue.int(len(verdicts)), "ledger": dg.MetadataValue.table(rows)} if rows else {}
