@@ -24,6 +24,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from orchestration.commands import quarantine
 from orchestration.commands.accept import accept, print_acceptances
 from orchestration.partitions import Window
 from orchestration.settings import PROJECT_ROOT, ConfigError, Settings
@@ -50,6 +51,7 @@ err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
 Json = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON instead of tables.")]
 app.command()(accept)
+app.add_typer(quarantine.app, name="quarantine")
 Day = Annotated[datetime | None, typer.Option("--day", formats=["%Y-%m-%d"], help="Take exactly this delivery day.")]
 
 
@@ -660,6 +662,7 @@ def main() -> None:
     from orchestration.lib.dbt_manifest import ManifestError
     from orchestration.lib.explain import ExplainError
     from orchestration.lib.ingest import FilesGone, NothingTaken
+    from orchestration.lib.quarantine import QuarantineError
     from orchestration.lib.release import ReleaseError
     from orchestration.lib.run_lock import RunLocked
     from orchestration.lib.verify import VerifyError
@@ -673,6 +676,7 @@ def main() -> None:
         ManifestError,
         NotAcceptable,
         NothingTaken,
+        QuarantineError,
         ReleaseError,
         RunLocked,
         VerifyError,
