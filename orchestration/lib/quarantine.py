@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from orchestration.lib import ingest, readers, warehouse
-from orchestration.lib.run_lock import run_lock
+from orchestration.lib.run_lock import holder, run_lock
 from orchestration.lib.warehouse import tx
 from orchestration.partitions import Window
 
@@ -217,6 +217,8 @@ def _mark_pending(con: duckdb.DuckDBPyConnection, delivery: str) -> None:
 def _open(settings: Settings) -> Any:
     if not settings.warehouse.exists():
         raise QuarantineError(f"there is no warehouse at {settings.warehouse} yet: run `cx nightly` or `cx backfill` first")
+    if at_work := holder(settings):
+        raise QuarantineError(f"a run is at work ({at_work['purpose']}): ask again after it")
     return warehouse.connect(settings, read_only=True)
 
 

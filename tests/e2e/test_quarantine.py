@@ -1,49 +1,56 @@
-"""From a refused delivery and rows in quarantine to what would be there had all been right from the start."""
+"""From exit 3 to 0: refused deliveries and rows in quarantine, corrected or accepted, are as if it had been so from the start."""
 
 from __future__ import annotations
 
+import shutil
 from datetime import date
 from pathlib import Path
 
 import pytest
 
+from data_quality.contract import DOMAINS
 from orchestration import cli
-from orchestration.lib import quarantine, release, verify, warehouse
+from orchestration.lib import acceptances, dbt_build, ingest, quarantine, release, verify, warehouse
+from orchestration.lib.dbt_manifest import models_on
+from orchestration.partitions import Window
 from orchestration.settings import Settings
 from tests.company import run
 
 CONFIG = """
 [[feed]]
-feed = "order_lines"
-pattern = "lines_{day}.csv"
+feed = "stock_prices"
+pattern = "prices_{day}.csv"
 format = "csv"
 expected = "daily"
-[feed.constants]
-currency = "EUR"
 [[feed]]
 feed = "products"
 pattern = "products_{day}.csv"
 format = "csv"
+[[feed]]
+feed = "agents"
+pattern = "agents_{day}.csv"
+format = "csv"
 """
 COMMA = CONFIG.replace('format = "csv"', 'format = "csv"\ndecimal = ","', 1)
-HEADER = "order_id,line_id,person_id,ordered_at,quantity,unit_price\n"
+HEADER = "symbol,trading_day,close,currency\n"
 DAYS = date(2026, 1, 5), date(2026, 1, 7)
 
 
-def _lines(day: int, prices: tuple[str, ...], quantity: str = "1") -> str:
-    return HEADER + "".join(f'{day}-{n},1,p{n},2026-01-0{day} 10:00:00,{quantity},"{p}"\n' for n, p in enumerate(prices))
+def _prices(day: int, prices: tuple[str, ...]) -> str:
+    return HEADER + "".join(f'S{n},2026-01-0{day},"{price}",EUR\n' for n, price in enumerate(prices))
 
 
 WHOLE, CENTS = ("20",) * 60, ("20",) * 59 + ("12,50",)
 RIGHT = {
-    "lines_2026-01-05.csv": _lines(5, CENTS),
-    "lines_2026-01-06.csv": _lines(6, WHOLE),
-    "lines_2026-01-07.csv": _lines(7, WHOLE),
+    "prices_2026-01-05.csv": _prices(5, CENTS),
+    "prices_2026-01-06.csv": _prices(6, WHOLE),
+    "prices_2026-01-07.csv": _prices(7, WHOLE),
     "products_2026-01-05.csv": "product_id,name\np1,Lamp\n",
+    "agents_2026-01-05.csv": "agent_id,team\na1,blue\n,green\n,red\n",
 }
 WRONG = RIGHT | {
-    "lines_2026-01-06.csv": _lines(6, WHOLE).replace("6-0,1,p0,2026-01-06 10:00:00,1", "6-0,1,p0,2026-01-06 10:00:00,one"),
-    "lines_2026-01-07.csv": _lines(7, WHOLE, "lots"),
+    "prices_2026-01-06.csv": _prices(6, ("twenty", *WHOLE[1:])),
+    "prices_2026-01-07.csv": _prices(7, ("lots",) * 60),
 }
 
 
@@ -54,15 +61,32 @@ def _home(folder: Path, files: dict[str, str], config: str) -> Path:
     return folder
 
 
-def _retry(home: Path) -> int:
-    window, _ = quarantine.retake(Settings(home))
-    return cli._run(Settings(home), "retry", window, as_json=False)
+def _build(home: Path) -> None:
+    """What a run does up to the gates, without Dagster around it."""
+    settings = Settings(home)
+    feeds = {source.feed for source in settings.config.feed}
+    settings.make_folders()
+    with warehouse.connect(settings) as con:
+        warehouse.prepare(con, settings.config)
+        acceptances.sync(con, settings)
+        for domain in DOMAINS:
+            ingest.take_deliveries(con, settings, domain, Window.of_days(*DAYS), "built")
+        warehouse.advance_clock(con, DAYS[1])
+        if anew := ingest.changed_reading(con, settings, sorted(feeds)):
+            ingest.reset_feeds(con, settings, anew)
+        for feed in sorted(feeds):
+            ingest.load_feed(con, settings, feed, "built")
+    assert set(dbt_build.build(settings, models_on(feeds), full_refresh=True).models) == models_on(feeds)
+
+
+def _cx(*arguments: str) -> int:
+    return int(cli.app(list(arguments), standalone_mode=False) or 0)
 
 
 def _differ(left: Path, right: Path) -> dict[str, tuple[int, int]]:
     """Raw tables, staging, intermediate, marts, quarantine and ledger that are not the same row for row."""
     compared = verify._compare(Settings(left), Settings(right))
-    assert {"raw.order_lines", "staging.stg_order_lines", "marts.sales_daily", "ops.quarantine"} <= {t.table for t in compared}
+    assert {"raw.stock_prices", "staging.stg_stock_prices", "marts.stock_daily", "ops.quarantine"} <= {t.table for t in compared}
     return {table.table: (table.only_in_warehouse, table.only_in_rebuild) for table in compared if not table.equal}
 
 
@@ -72,36 +96,44 @@ def _taken(home: Path) -> dict[str, int]:
         return dict(con.execute("select feed, count(distinct run_id) from ops.deliveries group by feed").fetchall())
 
 
-@pytest.mark.slow
 def test_what_is_retried_lands_as_if_it_had_been_right_the_first_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A row with a word for a number, a file of them, and prices in a notation that cx.toml did not say."""
+    """A word for a price, a file of them, a price in a notation that cx.toml did not say; and agents nobody can correct."""
     home, right = _home(tmp_path / "home", WRONG, CONFIG), _home(tmp_path / "right", RIGHT, COMMA)
-    assert run(right, "backfill", *DAYS) == 0
-    assert run(home, "backfill", *DAYS) == 3
     monkeypatch.setenv("CX_HOME", str(home))
+    assert run(home, "backfill", *DAYS) == 3
     held = [(row["file"], row["status"], row["rows"]) for row in quarantine.counts(Settings(home))]
     assert held == [
-        ("lines_2026-01-05.csv", "quarantined", 1),
-        ("lines_2026-01-06.csv", "quarantined", 1),
-        ("lines_2026-01-07.csv", "refused", 1),
-        ("lines_2026-01-07.csv", "refused", 60),
+        ("agents_2026-01-05.csv", "refused", 1),
+        ("agents_2026-01-05.csv", "refused", 2),
+        ("prices_2026-01-05.csv", "quarantined", 1),
+        ("prices_2026-01-06.csv", "quarantined", 1),
+        ("prices_2026-01-07.csv", "refused", 1),
+        ("prices_2026-01-07.csv", "refused", 60),
     ]
-    assert _differ(home, right)
 
-    # the files are corrected
+    # the files of prices are corrected, that of the agents is accepted as it is
     for name, text in RIGHT.items():
         (home / "landing" / name).write_text(text, encoding="utf-8")
-    assert _retry(home) == 0
-    assert [(row["file"], row["rows"]) for row in quarantine.counts(Settings(home))] == [("lines_2026-01-05.csv", 1)]
-    with pytest.raises(quarantine.QuarantineError, match="nothing of that is in quarantine"):
-        quarantine.retake(Settings(home), "products")
+    assert _cx("accept", "row_rules", "--delivery", "agents_2026-01-05.csv", "--reason", "the old system is gone") == 0
+    assert _cx("quarantine", "retry") == 0
+    assert [(row["file"], row["rows"]) for row in quarantine.counts(Settings(home), "stock_prices")] == [
+        ("prices_2026-01-05.csv", 1)
+    ]
+    manifest = release.manifest_of(Settings(home), str(release.current(Settings(home))))
+    assert not any(state["is_stale"] for state in manifest["feeds"])
+    (accepted,) = manifest["acceptances"]
+    assert (accepted["gate"], accepted["reason"], accepted["state"]) == ("row_rules", "the old system is gone", "used")
+    (sentence,) = manifest["gates"]["not_passed"]
+    assert sentence.startswith("ACCEPTED: row_rules on agents") and sentence.endswith("the old system is gone")
+    assert _taken(home)["products"] == 1, "the feed that had nothing wrong was not loaded again"
 
     # and the mapping
     (home / "landing" / "cx.toml").write_text(COMMA, encoding="utf-8")
-    assert _retry(home) == 0
+    quarantine.retake(Settings(home), "stock_prices")
+    _build(home)
+    assert list(quarantine.rows(Settings(home), "stock_prices")) == []
+
+    # a home in which all was right from the start; the acceptance comes with it
+    shutil.copy(home / acceptances.FILE, right / acceptances.FILE)
+    _build(right)
     assert _differ(home, right) == {}
-    assert list(quarantine.rows(Settings(home))) == []
-    assert _taken(home)["products"] == 1, "the other feed was never loaded again"
-    assert not any(
-        state["is_stale"] for state in release.manifest_of(Settings(home), str(release.current(Settings(home))))["feeds"]
-    )
