@@ -111,10 +111,11 @@ def judge(
 
 
 def _accepted(check: Check, subject: str, label: str, row: dict[str, Any], who: str) -> Verdict:
+    what = check.message.removesuffix("; the delivery was refused")
     return Verdict(
         check.gate, subject, check.severity, False,
         figure=figure_text(row[check.figure]), bound=figure_text(row.get(check.bound, check.bound)),
-        message=f"{check.message.removesuffix('; the delivery was refused')} ({row[label]})", sample=[{k: figure_text(v) for k, v in row.items()}], accepted=who,
+        message=f"{what} ({row[label]})", sample=[{k: figure_text(v) for k, v in row.items()}], accepted=who,
     )  # fmt: skip
 
 
