@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import pwd
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -135,7 +134,11 @@ def _tests() -> set[str]:
 def _who() -> str:
     """The user of the operating system; not of the environment, which anybody can set."""
     try:
+        import pwd
+
         return pwd.getpwuid(os.getuid()).pw_name
+    except ImportError:  # not a POSIX system
+        return os.getlogin()
     except KeyError:
         return f"uid {os.getuid()}"
 

@@ -154,6 +154,7 @@ def publish(con: duckdb.DuckDBPyConnection, settings: Settings, run_id: str, fee
     os.rename(building, settings.releases / name)
     _point_current_to(settings, name)
     _settle(con, "from this_release", "from this_restated")
+    acceptances.sync(con, settings)  # what this run let through by them is known outside the warehouse, too
     _prune(settings)
     return name
 
