@@ -24,6 +24,8 @@ FULL_REFRESH_TAG = "cx/full_refresh"
 PID_TAG = "cx/pid"
 """The process that works on a run: while Dagster's storage says it is running, this says whether it can be."""
 
+KILLED = "killed. Readers kept the last release; the next run goes on where this one was"
+
 
 class CxHome(dg.ConfigurableResource):
     """One CX_HOME, locked for the length of a run. Settings come from the environment (`orchestration.settings`)."""
@@ -51,7 +53,7 @@ class CxHome(dg.ConfigurableResource):
                 if is_run:
                     instance.add_run_tags(run_id, {PID_TAG: str(os.getpid())})
                     for dead in bury_dead_runs(instance, run_id):
-                        if died := run_outcome.collect(settings, instance, dead):
+                        if died := run_outcome.collect(settings, instance, dead, problem=KILLED):
                             alerts.deliver(settings, died, is_news=False)
                 with warehouse.connect(settings) as con:
                     warehouse.prepare(con, settings.config)
@@ -64,7 +66,7 @@ class CxHome(dg.ConfigurableResource):
                         made = run_outcome.collect(settings, instance, run_id, self._models)
         except Exception as error:  # it could not begin: a step's failure is not raised here
             if is_run:
-                made = run_outcome.not_begun(settings, instance, run_id, str(error))
+                made = run_outcome.collect(settings, instance, run_id, problem=str(error), was_refused=True)
             raise
         finally:
             if made is not None:
@@ -105,9 +107,7 @@ def bury_dead_runs(instance: dg.DagsterInstance, run_id: str | None = None) -> l
         pid = run.tags.get(PID_TAG)
         if run.run_id == run_id or pid is None or _is_alive(int(pid)):
             continue
-        instance.report_run_failed(
-            run, f"Its process {pid} was killed. Readers kept the last release; the next run goes on where this one was."
-        )
+        instance.report_run_failed(run, f"Its process {pid} was {KILLED}.")
         dead.append(run.run_id)
     return dead
 

@@ -14,6 +14,7 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+from dagster._core.execution.stats import StepEventStatus
 
 from orchestration.lib import report
 from orchestration.runs import KIND_TAG, RANGE_END_TAG, RANGE_START_TAG
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 BEGAN_TAG = "cx/began"
 """When `cx` was called: Dagster's clock starts after its own imports."""
-_ENDED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
+RELEASE_STEP = "release__current"
 _FAILURES = {
     dg.DagsterEventType.STEP_FAILURE,
     dg.DagsterEventType.RUN_FAILURE,
@@ -52,19 +53,30 @@ def problems_of(events: Iterable[Any]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def ran(instance: dg.DagsterInstance, run_id: str) -> report.Ran | None:
-    """The run as Dagster's storage tells it; None where there is no such run."""
+def ran(instance: dg.DagsterInstance, run_id: str, problem: str | None = None) -> report.Ran | None:
+    """The run as Dagster's storage tells it when its steps are done; None where it is none that publishes.
+
+    Args:
+        instance: Dagster's storage.
+        run_id: the run; its status says nothing yet, Dagster sets it after the last resource is gone.
+        problem: why it did not begin, or ended early, where that is known.
+    """
     record = instance.get_run_record_by_id(run_id)
     if record is None:
         return None
     run = record.dagster_run
-    problems: list[str] = []
-    if run.status in (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED):
-        problems = problems_of(entry.dagster_event for entry in instance.all_logs(run_id, of_type=_FAILURES))
-        problems = problems or ["the run failed; cx ui shows its log"]
+    if run.execution_plan_snapshot_id is not None:
+        snapshot = instance.get_execution_plan_snapshot(run.execution_plan_snapshot_id)
+        if RELEASE_STEP not in snapshot.step_keys_to_execute:
+            return None  # somebody materializes a part in the UI
+    steps = instance.get_run_step_stats(run_id)
+    problems = [problem] if problem else []
+    if any(step.status == StepEventStatus.FAILURE for step in steps):
+        problems += problems_of(entry.dagster_event for entry in instance.all_logs(run_id, of_type=_FAILURES))
+    elif not any(step.step_key == RELEASE_STEP and step.status == StepEventStatus.SUCCESS for step in steps):
+        problems = problems or [report.INTERRUPTED]
     began = run.tags.get(BEGAN_TAG) or record.start_time or record.create_timestamp.timestamp()
     days = [date.fromisoformat(run.tags[tag]) if tag in run.tags else None for tag in (RANGE_START_TAG, RANGE_END_TAG)]
-    steps = [step for step in instance.get_run_step_stats(run_id) if step.start_time and step.end_time]
     return report.Ran(
         run_id=run_id,
         kind=run.tags.get(KIND_TAG, run.job_name),
@@ -72,32 +84,27 @@ def ran(instance: dg.DagsterInstance, run_id: str) -> report.Ran | None:
         last_day=days[1],
         began=datetime.fromtimestamp(float(began), UTC),
         ended=datetime.now(UTC),
-        problems=tuple(problems),
-        steps=tuple((step.step_key, step.end_time - step.start_time) for step in steps),
+        problems=tuple(dict.fromkeys(problems)),
+        steps=tuple((s.step_key, s.end_time - s.start_time) for s in steps if s.start_time and s.end_time),
     )
 
 
 def collect(
-    settings: Settings, instance: dg.DagsterInstance, run_id: str, models: dict[str, float] | None = None
+    settings: Settings,
+    instance: dg.DagsterInstance,
+    run_id: str,
+    models: dict[str, float] | None = None,
+    problem: str | None = None,
+    was_refused: bool = False,
 ) -> dict[str, Any] | None:
-    """The report of a run of Dagster's, to be called before the lock is let go.
+    """The report of a run of Dagster's, to be called while the lock is held; None where there is nothing to report.
 
-    None while it has not ended: the executor of several processes opens this home for each step.
+    A report that cannot be made is no failure of the run.
     """
     try:
-        run = instance.get_run_by_id(run_id)
-        what = ran(instance, run_id) if run and run.status in _ENDED else None
-        return what and report.collect(settings, replace(what, models=models or {}))
-    except Exception as error:  # a report that cannot be made is no failure of the run
+        what = ran(instance, run_id, problem and " ".join(problem.split()))
+        return what and report.collect(settings, replace(what, models=models or {}, was_refused=was_refused))
+    except Exception as error:
         with suppress(Exception):
             instance.report_engine_event(f"no report was written: {error!r}", run_id=run_id)
-        return None
-
-
-def not_begun(settings: Settings, instance: dg.DagsterInstance, run_id: str, problem: str) -> dict[str, Any] | None:
-    """The report of a run of Dagster's whose home could not be opened."""
-    try:
-        what = ran(instance, run_id)
-        return what and report.collect(settings, replace(what, was_refused=True, problems=(" ".join(problem.split()),)))
-    except Exception:  # the run fails with its own error
         return None

@@ -209,9 +209,9 @@ class CxConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     business: Business = Business()
+    feed: tuple[FeedSource, ...] = ()
     reports: Reports = Reports()
     alerts: Alerts | None = None
-    feed: tuple[FeedSource, ...] = ()
 
     @model_validator(mode="after")
     def _one_source_a_feed_and_pattern(self) -> CxConfig:

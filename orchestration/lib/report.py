@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from data_quality.contract import load_contracts
-from data_quality.rules import literal
+from data_quality.rules import ident, literal
 from data_quality.verdict import Verdict, of_run
 from orchestration.lib import disk, release, warehouse
+from orchestration.lib.ingest import text_expression
 from orchestration.settings import ConfigError
 
 if TYPE_CHECKING:
@@ -232,10 +233,7 @@ def _public_reason(feed: str, name: str, reason: str) -> str:
 
 
 def _public_values(settings: Settings, feed: str, name: str, raw: str | None) -> dict[str, str]:
-    """Values of the columns that a reason is about, as delivered; only of columns that are public.
-
-    Where an expression of cx.toml makes a column, its value is not told: the expression may read personal ones.
-    """
+    """Values of the columns of the contract that a reason is about, before they were cast; only of columns that are public."""
     contract = load_contracts().get(feed)
     try:
         record = json.loads(raw or "")
@@ -245,21 +243,33 @@ def _public_values(settings: Settings, feed: str, name: str, raw: str | None) ->
         return {}
     rule = next((rule.query for rule in contract.quality if rule.name == name), "")
     concerned = [c for c in contract.properties if c.name == name or re.search(rf"\b{c.name}\b", rule)]
-    named = {c.name: set() for c in concerned if c.classification == "public"}
-    personal = set()
-    for source in settings.config.sources_of({feed}):
-        for column in contract.properties:
-            mapped = source.columns.get(column.name, column.name)
-            if column.name in named and isinstance(mapped, str):
-                named[column.name].add(mapped)
-            elif column.classification != "public" and isinstance(mapped, str):
-                personal.add(mapped)
     shown = {}
-    for column, places in named.items():
-        for place in sorted(places - personal):
-            if place in record:
-                shown[column] = "" if record[place] is None else str(record[place])[:80]
+    for column in concerned:
+        if column.classification == "public" and (value := _value(settings, feed, column.name, raw or "", record)) is not None:
+            shown[column.name] = value[:80]
     return shown
+
+
+def _value(settings: Settings, feed: str, column: str, raw: str, record: dict[str, Any]) -> str | None:
+    """The text of a canonical column in a row as delivered, by the same SQL that read it; None where nothing can say it."""
+    for source in settings.config.sources_of({feed}):
+        header = None if source.format == "ndjson" else tuple(record)
+        text = text_expression(source, column, header)
+        if text is None:
+            continue
+        texts = [json.dumps(value) if isinstance(value, dict | list) else value for value in record.values()]
+        values = [None if value is None else str(value) for value in texts]
+        columns = ", ".join(f"cast(${n} as varchar) as {ident(name)}" for n, name in enumerate(record, start=2))
+        columns = f"cast($1 as json) as _json, {columns}" if columns else "cast($1 as json) as _json"
+        try:
+            with duckdb.connect() as con:
+                found = con.execute(
+                    f"select cast({text} as varchar) from (select {columns}, '' as _file, 0 as _line)", [raw, *values]
+                )
+                return (found.fetchone() or (None,))[0] or ""
+        except duckdb.Error:  # a row of another source of the feed
+            continue
+    return None
 
 
 def _acceptances(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
@@ -413,11 +423,10 @@ def _next(settings: Settings, ran: Ran, report: dict[str, Any], first_refused: d
             case "held", "row_rules":
                 bad = settings.quarantine / f"{ran.run_id}.{gate['subject']}.ndjson"
                 step(f"see which rows of {gate['subject']} are bad, and why", f"less {shlex.quote(str(bad))}")
-                step(f"deliver a corrected file of {gate['subject']} under the same name, then take it", again)
             case "held", "arrival":
                 step(f"put the missing file of {gate['subject']} into {settings.landing}, then take it", again)
     for refused in report["refused_standing"]:
-        step(f"correct {refused['file']}, or cx.toml where it reads the file wrongly, then take it again", again)
+        step(f"deliver a corrected {refused['file']}, or correct cx.toml where it reads the file wrongly; then take it", again)
     if not steps:
         if report["outcome"] == "published_stale":
             step(f"deliver what is missing of {', '.join(report['stale_feeds'])}, then take it", again)
