@@ -16,6 +16,7 @@ import shutil
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -349,15 +350,17 @@ def _gate(verdict: Verdict) -> dict[str, Any]:
         "message": verdict.message,
         "accepted": _accepted(verdict),
         "sentence": verdict.sentence(),
-        "sample": [{name: _public_cell(name, value) for name, value in row.items()} for row in verdict.sample],
+        "sample": [public_row(row) for row in verdict.sample],
     }
 
 
-def _public_cell(column: str, value: Any) -> Any:
-    """A value of a sample row; of whatever column a contract calls personal, only that there is one."""
-    return _HIDDEN if value is not None and column in _personal_columns() else value
+def public_row(row: dict[str, Any]) -> dict[str, Any]:
+    """A sample row of a verdict; of whatever column a contract calls personal, only that there is a value."""
+    personal = _personal_columns()
+    return {name: _HIDDEN if value is not None and name in personal else value for name, value in row.items()}
 
 
+@cache
 def _personal_columns() -> set[str]:
     personal = {c.name for contract in load_contracts().values() for c in contract.properties if c.classification != "public"}
     return personal | {f"{name}_key" for name in personal}
