@@ -54,13 +54,17 @@ def gate_checks(context: dg.AssetCheckExecutionContext, cx_home: CxHome) -> Iter
             check_name=key.name,
             passed=not standing,
             severity=dg.AssetCheckSeverity.ERROR if blocking else dg.AssetCheckSeverity.WARN,
-            description="; ".join(verdict.sentence() for verdict in failed) or f"{len(about[place])} verdicts, all passed",
+            description="; ".join(verdict.sentence() for verdict in failed) or _passed(about[place]),
             metadata=_metadata(about[place], counts.get(place, {})),
         )
 
 
+def _passed(verdicts: list[Verdict]) -> str:
+    return f"passed: {', '.join(sorted({verdict.gate for verdict in verdicts})) or 'nothing was to be judged'}"
+
+
 def _metadata(verdicts: list[Verdict], counts: dict[str, int | float]) -> dict[str, dg.MetadataValue]:
-    """Numbers, which Dagster plots over the nights; the gates; and sample rows of those that failed."""
+    """Numbers, which Dagster plots over the nights; the gates that have any or failed; sample rows of those that failed."""
     numbers: dict[str, int | float] = {"failed": sum(not verdict.passed for verdict in verdicts), **counts}
     for verdict in sorted(verdicts, key=lambda verdict: verdict.passed):
         numbers = check_groups.figures(verdict) | numbers
@@ -68,13 +72,13 @@ def _metadata(verdicts: list[Verdict], counts: dict[str, int | float]) -> dict[s
         name: dg.MetadataValue.float(number) if isinstance(number, float) else dg.MetadataValue.int(number)
         for name, number in numbers.items()
     }
-    if verdicts:
+    if told := [verdict for verdict in verdicts if verdict.figure or not verdict.passed]:
         rows = [
             {
                 "gate": v.gate, "passed": v.passed, "figure": v.figure, "bound": v.bound, "message": v.message,
                 "accepted": getattr(v, "accepted", ""),
             }
-            for v in sorted(verdicts, key=lambda verdict: (verdict.passed, verdict.gate))
+            for v in sorted(told, key=lambda verdict: (verdict.passed, verdict.gate))
         ]  # fmt: skip
         shown["ledger"] = _table(rows)
     for verdict in verdicts:
