@@ -10,13 +10,12 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 import sys
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,16 +24,15 @@ from rich.console import Console
 from rich.table import Table
 
 from orchestration.commands import quarantine
+from orchestration.commands import report as report_command
 from orchestration.commands.accept import accept, print_acceptances
 from orchestration.partitions import Window
 from orchestration.settings import PROJECT_ROOT, ConfigError, Settings
 
 if TYPE_CHECKING:
-    from data_quality.verdict import Verdict
     from orchestration.runs import RunPlan
 
-OK, ERROR, GATE, STALE = 0, 1, 2, 3
-INTERRUPTED = "interrupted. What it had taken and loaded is kept: run it again, and it goes on from there"
+OK, ERROR, GATE = 0, 1, 2
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -52,6 +50,7 @@ err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 Json = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON instead of tables.")]
 app.command()(accept)
 app.add_typer(quarantine.app, name="quarantine")
+app.command()(report_command.report)
 Day = Annotated[datetime | None, typer.Option("--day", formats=["%Y-%m-%d"], help="Take exactly this delivery day.")]
 
 
@@ -61,11 +60,7 @@ def nightly(day: Day = None, as_json: Json = False) -> None:
 
     Without --day: every delivery not yet taken, up to yesterday in the business time zone.
     """
-    from orchestration.runs import nightly_window
-
-    settings = Settings()
-    window = Window.of_days(day.date(), day.date()) if day else nightly_window(settings)
-    raise typer.Exit(_run(settings, "nightly", window, as_json))
+    raise typer.Exit(_run(Settings(), "nightly", Window.of_days(day.date(), day.date()) if day else None, as_json))
 
 
 @app.command()
@@ -117,10 +112,11 @@ def verify(as_json: Json = False) -> None:
 def status(as_json: Json = False) -> None:
     """Show the current release, the feeds behind it, and what is waiting."""
     from orchestration.lib import acceptances, release
+    from orchestration.lib import report as reports
     from orchestration.lib.run_lock import holder
 
     settings = Settings()
-    name = release.current(settings)
+    name, last = release.current(settings), reports.load(settings)
     manifest = release.manifest_of(settings, name) if name else None
     state: dict[str, Any] = {
         "home": str(settings.home),
@@ -134,7 +130,10 @@ def status(as_json: Json = False) -> None:
         "gates_not_passed": manifest["gates"]["not_passed"] if manifest else [],
         "acceptances": [row for row in acceptances.listed(settings) if row["state"] != "expired"],
         "running": holder(settings),
-        "last_run_not_published": _unpublished(settings),
+        "last_run": last and {key: last[key] for key in ("run", "what", "ended", "exit_code", "headline", "next")},
+        "last_run_not_published": last["problems"] + _not_passed(last) if last and not last["published"] else [],
+        "report": str(settings.reports / reports.LATEST / reports.PAGE) if last else None,
+        "died": reports.unreported(settings),
     }
     if as_json:
         _print_json(state)
@@ -155,10 +154,15 @@ def status(as_json: Json = False) -> None:
             out.print(sentence)
     if state["acceptances"]:
         print_acceptances(state["acceptances"])
-    if state["last_run_not_published"]:
-        out.print("the last run was not published; readers see the release above:")
+    if last:
+        out.print(f"last run  {last['what']}, exit code {last['exit_code']}: {last['headline']}")
         for sentence in state["last_run_not_published"]:
             out.print(f"  {sentence}")
+        for step in last["next"]:
+            out.print(f"  next: {step['do']}: {step['command']}")
+        out.print(f"report    {state['report']}")
+    if state["died"]:
+        out.print(f"died      run {state['died']} ended before it published: run it again; cx ui shows its log")
     if state["running"]:
         out.print(f"running   {state['running']}")
 
@@ -391,36 +395,61 @@ def _print_headlines(settings: Settings, last: date) -> None:
 
 
 def _run(settings: Settings, kind: str, window: Window | None, as_json: bool) -> int:
-    """Execute a run in this process and report it; return the exit code."""
-    began = time.perf_counter()
-    what = f"{kind} {window}" if window else kind
-    settings.make_folders()
-    _ = settings.config  # a wrong cx.toml is said before anything heavy is imported
-    os.environ.update(settings.environment)
-    with err.status(f"{what}: starting"):
-        from orchestration.lib import disk
-        from orchestration.runs import plan
-
-        run = plan(settings, kind, window)
+    """Execute a run in this process and show its report; return the exit code. A night without a window takes what waits."""
+    began = time.time()
     run_id = str(uuid.uuid4())
     try:
+        # A wrong cx.toml is said before anything heavy is imported.
+        _ = settings.config
+        settings.make_folders()
+        os.environ.update(settings.environment)
+        with err.status(f"{kind}: starting"):
+            from orchestration.lib import disk
+            from orchestration.runs import nightly_window, plan
+
+            window = nightly_window(settings) if kind == "nightly" and window is None else window
+            run = plan(settings, kind, window)
+    except Exception as error:
+        _report_refusal(settings, run_id, kind, window, error)
+        raise
+    from orchestration import run_outcome
+    from orchestration.lib import alerts
+    from orchestration.lib import report as reports
+
+    run.tags[run_outcome.BEGAN_TAG] = str(began)
+    problems: list[str] = []
+    try:
         with _own_streams():
-            problems = _execute(run, run_id, what, began)
+            problems = _execute(run, run_id, f"{kind} {window}" if window else kind, began)
     except Exception as error:
         # Where the disk is full, Dagster cannot even write down that the run failed.
         full = disk.full(settings, [str(error)])
         if full is None:
             raise
         problems = [full]
-    if problems:
-        full = disk.full(settings, problems)
-        problems = [full] if full else problems
-    report = _report(settings, run_id, what, problems, time.perf_counter() - began)
+    made = reports.load(settings, run_id)
+    if made is None:  # the run had no word in the end, or no place to write it
+        what = reports.Ran(run_id, kind, *_days(window), datetime.fromtimestamp(began, UTC), problems=tuple(problems))
+        made = alerts.deliver(settings, reports.collect(settings, what))
+    folder = reports.find(settings, run_id)
     if as_json:
-        _print_json(report)
+        _print_json(made)
     else:
-        _print_report(report)
-    return int(report["exit_code"])
+        report_command.show(made, folder and folder / reports.PAGE)
+    return int(made["exit_code"])
+
+
+def _days(window: Window | None) -> tuple[date | None, date | None]:
+    return (window.start, window.last) if window else (None, None)
+
+
+def _report_refusal(settings: Settings, run_id: str, kind: str, window: Window | None, error: Exception) -> None:
+    """A run that never begins has a report, too: somebody may look for last night's."""
+    from orchestration.lib import alerts
+    from orchestration.lib.report import Ran, collect
+
+    problem = " ".join(str(error).split())
+    alerts.deliver(settings, collect(settings, Ran(run_id, kind, *_days(window), problems=(problem,), was_refused=True)))
 
 
 @contextmanager
@@ -442,6 +471,7 @@ def _execute(run: RunPlan, run_id: str, what: str, began: float) -> list[str]:
     from orchestration.definitions import defs
     from orchestration.lib import progress
     from orchestration.run_context import PID_TAG
+    from orchestration.run_outcome import problems_of
 
     with err.status(f"{what}: starting"):
         job = defs().resolve_job_def(run.job)
@@ -460,37 +490,11 @@ def _execute(run: RunPlan, run_id: str, what: str, began: float) -> list[str]:
             # Everything is in the instance's event log, where `cx ui` shows it; the terminal gets the report.
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
-    return [] if result.success else _problems(result.all_events)
+    return [] if result.success else problems_of(result.all_events)
 
 
-def _unpublished(settings: Settings) -> list[str]:
-    """What stopped the newest run that judged anything, where that run was not published; from the ledger."""
-    import duckdb
-
-    from data_quality.verdict import of_run
-    from orchestration.lib import warehouse
-    from orchestration.lib.run_lock import holder
-
-    if not settings.warehouse.exists() or holder(settings):
-        return []
-    try:
-        with warehouse.connect(settings, read_only=True) as con:
-            row = con.execute("select max_by(run_id, judged_at) from ops.verdicts").fetchone()
-            if not row or row[0] is None or con.execute("from ops.releases where run_id = ?", [row[0]]).fetchone():
-                return []
-            failed = [verdict.sentence() for verdict in of_run(con, row[0]) if not verdict.passed]
-            return failed or [f"run {row[0]} ended before it published: run it again; cx ui shows its log"]
-    except duckdb.Error:  # a run has just begun
-        return []
-
-
-_STEPS = {
-    "deliveries": "taking deliveries",
-    "raw": "loading",
-    "dbt_build": "building",
-    "gates": "judging",
-    "release": "publishing",
-}
+def _not_passed(report: dict[str, Any]) -> list[str]:
+    return [gate["sentence"] for gate in report["gates"] if gate["state"] in ("failed", "held")]
 
 
 class _Ticker:
@@ -510,133 +514,20 @@ class _Ticker:
 
 def _show_progress(shown: Any, what: str, began: float, entry: Any) -> None:
     """Say which step a run is in; on a terminal in place, elsewhere one line a step."""
+    from orchestration.lib.report import PHASES
+
     event = entry.dagster_event
     if event is None:
         if entry.level == 20 and shown.console.is_terminal:  # what a step says of itself
             shown.update(f"{what}: {entry.user_message}")
         return
     if event.event_type_value == "STEP_START" and event.step_key:
-        doing = next((text for prefix, text in _STEPS.items() if event.step_key.startswith(prefix)), event.step_key)
-        line = f"{what}: {doing} ({event.step_key}), {time.perf_counter() - began:.0f} s"
+        doing = next((text for prefix, text in PHASES.items() if event.step_key.startswith(prefix)), event.step_key)
+        line = f"{what}: {doing} ({event.step_key}), {time.time() - began:.0f} s"
         if shown.console.is_terminal:
             shown.update(line)
         else:
             err.print(line)
-
-
-def _problems(events: list[Any]) -> list[str]:
-    """What went wrong in a failed run, the innermost cause of each failure in one line."""
-    found = []
-    for event in events:
-        data = event.event_specific_data
-        failure = getattr(data, "user_failure_data", None)
-        error = getattr(data, "error", None)
-        if failure is not None and failure.description:
-            found.append(failure.description)
-        elif error is not None and event.event_type_value in (
-            "STEP_FAILURE",
-            "RUN_FAILURE",
-            "PIPELINE_FAILURE",
-            "ENGINE_EVENT",
-        ):
-            while error.cause is not None:
-                error = error.cause
-            if re.search(r"InterruptedError|KeyboardInterrupt", f"{error.cls_name} {error.message}"):
-                found.append(INTERRUPTED)
-                continue
-            # Without the path of the exception's class: the sentence is for people.
-            found.append(re.sub(r"^(\w+\.)+\w+: ", "", " ".join(error.message.split())))
-    return list(dict.fromkeys(found))
-
-
-def _report(settings: Settings, run_id: str, what: str, problems: list[str], seconds: float) -> dict[str, Any]:
-    """The outcome of a run from the ledger, as a dictionary; decides the exit code."""
-    import duckdb
-
-    from data_quality.verdict import of_run
-    from orchestration.lib import release, warehouse
-
-    verdicts: list[Verdict] = []
-    states: list[dict[str, Any]] = []
-    deliveries: list[dict[str, Any]] = []
-    try:
-        with warehouse.connect(settings, read_only=True) as con:
-            verdicts = of_run(con, run_id)
-            states = release.feed_states(con)
-            cursor = con.execute(
-                "select feed, status, count(*) as deliveries, sum(rows_read) as rows_read, "
-                "sum(rows_quarantined) as rows_quarantined "
-                "from ops.deliveries where run_id = ? group by feed, status order by feed, status",
-                [run_id],
-            )
-            columns = [column[0] for column in cursor.description]
-            deliveries = [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
-    except duckdb.Error as error:  # another run holds the file, or there is none yet: `problems` says so
-        problems = problems or [str(error)]
-    failed = [v for v in verdicts if not v.passed]
-    name = release.current(settings)
-    published = name is not None and release.manifest_of(settings, name)["run_id"] == run_id
-    stale = [state["feed"] for state in states if state["is_stale"]] + [
-        v.subject for v in failed if v.severity == "hold" and v.stands_in_the_way
-    ]
-    if published:
-        code = STALE if stale else OK
-    else:
-        code = GATE if any(v.severity == "block" for v in failed) or any("not published" in p for p in problems) else ERROR
-    return {
-        "run": run_id,
-        "what": what,
-        "exit_code": code,
-        "published": name if published else None,
-        "current": name,
-        "seconds": round(seconds, 1),
-        "deliveries": deliveries,
-        "gates_passed": sum(v.passed for v in verdicts),
-        "not_passed": [vars(v) for v in failed],
-        "stale_feeds": sorted(set(stale)),
-        "restated": release.manifest_of(settings, name)["restated"] if published else [],
-        "problems": [] if code in (OK, STALE) else problems,
-    }
-
-
-def _print_report(report: dict[str, Any]) -> None:
-    from data_quality.verdict import Verdict
-
-    taken = sum(row["deliveries"] for row in report["deliveries"])
-    rows = sum(int(row["rows_read"] or 0) for row in report["deliveries"])
-    quarantined = sum(int(row["rows_quarantined"] or 0) for row in report["deliveries"])
-    news = "nothing new was delivered" if not taken else f"{taken} deliveries, {rows} rows, {quarantined} in quarantine"
-    out.print(f"{report['what']}: {news}; {report['gates_passed']} gates passed; {report['seconds']} s")
-    for values in report["not_passed"]:
-        verdict = Verdict(**values)
-        out.print(f"  {verdict.sentence()}")
-        if verdict.severity == "block" and verdict.sample:
-            _print_table(None, list(verdict.sample[0]), verdict.sample)
-    for feed in report["stale_feeds"]:
-        out.print(f"  stale: {feed} stays at its last good state; see cx status")
-    for sentence in _restatements(report["restated"]):
-        out.print(f"  {sentence}")
-    if report["published"]:
-        out.print(f"published {report['published']}")
-        return
-    shown = {Verdict(**values).sentence() for values in report["not_passed"]}
-    for problem in report["problems"]:
-        if problem not in shown and not any(sentence in problem for sentence in shown):
-            err.print(f"error: {problem}")
-    err.print(f"not published; readers see {report['current'] or 'no release yet'}. Run {report['run']}: cx ui shows its log.")
-
-
-def _restatements(counts: list[dict[str, Any]]) -> list[str]:
-    """One line a cause of final values that changed: how many, of which metrics, on which days."""
-    sentences = []
-    final = [row for row in counts if row["kind"] == "restatement"]
-    for cause in sorted({row["cause"] for row in final}):
-        rows = [row for row in final if row["cause"] == cause]
-        first, last = min(row["first_day"] for row in rows), max(row["last_day"] for row in rows)
-        names = ", ".join(sorted({row["metric"] for row in rows}))
-        days = first if first == last else f"{first} .. {last}"
-        sentences.append(f"restated by {cause}: {sum(row['cells'] for row in rows)} final values on {days} ({names})")
-    return sentences
 
 
 def _print_table(title: str | None, columns: list[str], rows: list[dict[str, Any]]) -> None:
@@ -692,6 +583,8 @@ def main() -> None:
     except known as problem:
         err.print(f"error: {problem}")
     except KeyboardInterrupt:
+        from orchestration.lib.report import INTERRUPTED
+
         err.print(f"error: {INTERRUPTED}")
     sys.exit(ERROR)
 

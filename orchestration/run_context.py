@@ -13,7 +13,8 @@ import dagster as dg
 import duckdb
 from pydantic import PrivateAttr
 
-from orchestration.lib import acceptances, ingest, release, warehouse
+from orchestration import run_outcome
+from orchestration.lib import acceptances, alerts, ingest, release, warehouse
 from orchestration.lib.progress import Progress
 from orchestration.lib.run_lock import run_lock
 from orchestration.settings import Settings
@@ -23,32 +24,55 @@ FULL_REFRESH_TAG = "cx/full_refresh"
 PID_TAG = "cx/pid"
 """The process that works on a run: while Dagster's storage says it is running, this says whether it can be."""
 
+KILLED = "killed. Readers kept the last release; the next run goes on where this one was"
+
 
 class CxHome(dg.ConfigurableResource):
     """One CX_HOME, locked for the length of a run. Settings come from the environment (`orchestration.settings`)."""
 
     _progress: Progress = PrivateAttr(default_factory=Progress)
+    _models: dict[str, float] = PrivateAttr(default_factory=dict)
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[CxHome]:
         """Hold the run lock, bring `ops` up to date, finish a publication that was killed, say of dead runs that they are.
 
+        When the steps are done, the run's status is known and the lock is still held: whoever launched the run, its report
+        is written here, and alerts are sent once the lock is free.
+
         Raises:
             RunLocked: another live process holds it.
         """
-        settings = self.settings
-        settings.make_folders()
-        with run_lock(settings, f"run {context.run_id}"):
-            if context.instance is not None and context.run_id is not None:
-                context.instance.add_run_tags(context.run_id, {PID_TAG: str(os.getpid())})
-                bury_dead_runs(context.instance, context.run_id)
-            with warehouse.connect(settings) as con:
-                warehouse.prepare(con, settings.config)
-                release.recover(con, settings)
-                ingest.withdraw_unconfigured(con, settings)
-                acceptances.sync(con, settings)
-                ingest.let_past_days_pass(con, settings)
-            yield self
+        settings, instance, run_id = self.settings, context.instance, context.run_id
+        is_run = instance is not None and run_id is not None
+        made = None
+        self._models.clear()
+        try:
+            settings.make_folders()
+            with run_lock(settings, f"run {run_id}"):
+                if is_run:
+                    instance.add_run_tags(run_id, {PID_TAG: str(os.getpid())})
+                    for dead in bury_dead_runs(instance, run_id):
+                        if died := run_outcome.collect(settings, instance, dead, problem=KILLED):
+                            alerts.deliver(settings, died, is_news=False)
+                with warehouse.connect(settings) as con:
+                    warehouse.prepare(con, settings.config)
+                    release.recover(con, settings)
+                    ingest.withdraw_unconfigured(con, settings)
+                    acceptances.sync(con, settings)
+                    ingest.let_past_days_pass(con, settings)
+                try:
+                    yield self
+                finally:
+                    if is_run:
+                        made = run_outcome.collect(settings, instance, run_id, self._models)
+        except Exception as error:  # it could not begin: a step's failure is not raised here
+            if is_run:
+                made = run_outcome.collect(settings, instance, run_id, problem=str(error), was_refused=True)
+            raise
+        finally:
+            if made is not None:
+                alerts.deliver(settings, made)
 
     @property
     def settings(self) -> Settings:
@@ -59,6 +83,10 @@ class CxHome(dg.ConfigurableResource):
     def progress(self) -> Progress:
         """The progress of this run."""
         return self._progress
+
+    def note_models(self, seconds: dict[str, float]) -> None:
+        """Note how long models took, for the report."""
+        self._models.update(seconds)
 
     def warehouse(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
         """A connection to the warehouse, closed on leaving."""
@@ -81,9 +109,7 @@ def bury_dead_runs(instance: dg.DagsterInstance, run_id: str | None = None) -> l
         pid = run.tags.get(PID_TAG)
         if run.run_id == run_id or pid is None or _is_alive(int(pid)):
             continue
-        instance.report_run_failed(
-            run, f"Its process {pid} was killed. Readers kept the last release; the next run goes on where this one was."
-        )
+        instance.report_run_failed(run, f"Its process {pid} was {KILLED}.")
         dead.append(run.run_id)
     return dead
 

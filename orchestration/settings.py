@@ -175,6 +175,34 @@ class FeedSource(BaseModel):
         return self
 
 
+class Reports(BaseModel):
+    """The `[reports]` table: how many reports of runs are kept."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    keep: int = Field(60, ge=1, le=100_000)
+
+
+class Alerts(BaseModel):
+    """The `[alerts]` table: which outcomes are told, and where the channels' URLs are. They are secrets: never in a file here."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    urls_env: str = "CX_ALERT_URLS"
+    on: tuple[Literal["failed", "held", "recovered"], ...] = ("failed", "held", "recovered")
+
+    @field_validator("urls_env")
+    @classmethod
+    def _a_name(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Z][A-Z0-9_]*", value):
+            # Without the value: somebody may have written the secret itself.
+            raise ValueError(
+                "it is the name of an environment variable, like 'CX_ALERT_URLS'; the URLs themselves are secrets and stand "
+                "in that variable only"
+            )
+        return value
+
+
 class CxConfig(BaseModel):
     """The whole of `cx.toml`."""
 
@@ -182,6 +210,8 @@ class CxConfig(BaseModel):
 
     business: Business = Business()
     feed: tuple[FeedSource, ...] = ()
+    reports: Reports = Reports()
+    alerts: Alerts | None = None
 
     @model_validator(mode="after")
     def _one_source_a_feed_and_pattern(self) -> CxConfig:
@@ -209,7 +239,9 @@ def _problem(issue: dict[str, Any]) -> str:
     place = ".".join(str(part) for part in issue["loc"])
     if issue["type"] != "extra_forbidden":
         return f"{place}: {issue['msg'].removeprefix('Value error, ')}"
-    tables = {(): CxConfig, ("business",): Business, ("feed",): FeedSource}
+    tables = {
+        (): CxConfig, ("business",): Business, ("feed",): FeedSource, ("reports",): Reports, ("alerts",): Alerts
+    }  # fmt: skip
     table = tables.get(tuple(part for part in parents if not isinstance(part, int)), Expression)
     return f"{place}: unknown key '{key}'; write one of {', '.join(table.model_fields)}"
 
@@ -228,6 +260,7 @@ class Settings:
     warehouse = property(lambda self: self.home / "warehouse" / "cx.duckdb")
     releases = property(lambda self: self.home / "releases")
     quarantine = property(lambda self: self.home / "quarantine")
+    reports = property(lambda self: self.home / "reports")
     dagster_home = property(lambda self: self.home / "dagster")
     run_lock = property(lambda self: self.home / "run.lock")
 

@@ -614,7 +614,7 @@ def _missing_columns(contract: Contract, source: FeedSource, header: tuple[str, 
     return None
 
 
-def _text_expression(source: FeedSource, name: str, header: tuple[str, ...] | None) -> str | None:
+def text_expression(source: FeedSource, name: str, header: tuple[str, ...] | None) -> str | None:
     """SQL for the trimmed text of a canonical column, NULL where missing; None where the source does not have it."""
     mapped = source.columns.get(name, name if header is None or name in header else None)
     if name in source.constants and name not in source.columns:
@@ -661,7 +661,7 @@ def _read_group(
     dialect = Dialect(source.timezone or business.timezone, source.datetime_format, source.decimal)
     texts, casts = [], []
     for column in contract.properties:
-        text = _text_expression(source, column.name, header) or "cast(null as varchar)"
+        text = text_expression(source, column.name, header) or "cast(null as varchar)"
         texts.append(f"{text} as {ident('_text_' + column.name)}")
         typed = cast(column, ident("_text_" + column.name), dialect)
         casts.append(f"{typed} as {ident(column.name)}")

@@ -17,7 +17,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from orchestration.lib import release
+from orchestration.lib import release, report
 from orchestration.lib.simulator import Company, simulate
 from orchestration.lib.warehouse import connect
 from orchestration.settings import DBT_PROJECT_DIR, Settings
@@ -97,6 +97,11 @@ def test_a_corrupted_mart_is_not_published(corruption: str, home: Path, company:
     for piece in said:
         assert piece in outcome.stdout
     assert "not published" in outcome.stderr and before in outcome.stderr
+    made = report.load(Settings(home))
+    assert made is not None and made["exit_code"] == 2 and made["readers"]["release"] == before
+    (failed,) = [gate for gate in made["gates"] if (gate["gate"], gate["subject"]) == said[:2]]
+    assert failed["state"] == made["gates"][0]["state"] == "failed" and failed["sample"]
+    assert {row["phase"] for row in made["phases"]} >= {"loading", "building", "judging"} and made["slowest"]
 
 
 def _assert_clean(home: Path, company: Company, folder: Path) -> None:
@@ -185,6 +190,13 @@ def test_a_bad_file_holds_its_feed_and_nothing_else(home: Path, company: Company
     assert days == (last, last)
     manifest = release.manifest_of(Settings(home), release.current(Settings(home)) or "")
     assert [state["feed"] for state in manifest["feeds"] if state["is_stale"]] == ["orders"]
+
+    made = report.load(Settings(home))
+    assert made is not None and (made["exit_code"], made["stale_feeds"]) == (3, ["orders"])
+    assert made["refused_standing"][0]["file"].endswith(file.name) and "placed_at" in made["refused_standing"][0]["reason"]
+    assert made["next"][0]["command"] == f"cx nightly --day {last}"
+    assert {row["phase"] for row in made["phases"]} >= {"loading", "building", "judging", "publishing"} and made["slowest"]
+    assert str(report.find(Settings(home)) / "report.html") in outcome.stdout
 
     file.write_text(good, encoding="utf-8")
     assert _last_night(home, company).returncode == 0

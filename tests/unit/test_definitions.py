@@ -98,6 +98,12 @@ def test_the_production_schedule_runs_in_the_business_zone(cx_home: Path, monkey
     assert dg.AssetKey(["deliveries", "crm"]) not in request.asset_selection
 
 
+def test_nothing_runs_in_several_processes(loaded: dg.Definitions) -> None:
+    """The warehouse has one writer, and a report is written where a run's only process ends."""
+    for name in ("nightly", "rebuild", "__ASSET_JOB"):
+        assert loaded.resolve_job_def(name).executor_def.name == "in_process", name
+
+
 def test_a_backfill_of_the_nightly_job_from_the_ui_is_one_run(loaded: dg.Definitions) -> None:
     """Dagster decides that by the job's policy, which is that of its partitioned assets; `tests/ui_backfill.py` does it."""
     job = loaded.resolve_job_def("nightly")

@@ -52,7 +52,7 @@ def test_every_name_of_utf_8_is_the_same_encoding(cx_home: Path, name: str) -> N
         ("[business]\nreporting_currency = '€€€'\n", "is not an ISO 4217 code"),
         ("[business]\nchurn_inactive_days = 0\n", "business.churn_inactive_days: "),
         ("[business]\nchurn_days = 90\n", "business.churn_days: unknown key 'churn_days'; write one of timezone, "),
-        ("[bussiness]\n", "bussiness: unknown key 'bussiness'; write one of business, feed"),
+        ("[bussiness]\n", "bussiness: unknown key 'bussiness'; write one of business, feed, reports, alerts"),
         (FEED + "delimeter = ';'\n", "feed.0.delimeter: unknown key 'delimeter'; write one of feed, pattern, "),
         (FEED + FEED.replace("o_", "p_") + "zone = 'UTC'\n", "feed.1.zone: unknown key 'zone'"),
         (FEED + "[feed.columns]\nstatus = { sql = 'x' }\n", "unknown key 'sql'; write one of expr"),

@@ -26,4 +26,5 @@ def jobs() -> dg.Definitions:
         tags={FULL_REFRESH_TAG: "true"},
         description="Load every delivery anew from the landing folder, build everything, judge it, publish it.",
     )
-    return dg.Definitions(jobs=[nightly, rebuild])
+    # What somebody materializes in the UI by hand runs in one process, too.
+    return dg.Definitions(jobs=[nightly, rebuild], executor=dg.in_process_executor)

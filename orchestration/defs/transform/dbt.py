@@ -48,6 +48,7 @@ def dbt_models(context: dg.AssetExecutionContext, cx_home: CxHome) -> Iterator[d
         cx_home.progress.say(text, context.log.info)
 
     built = dbt_build.build(cx_home.settings, set(selected), full_refresh, progress)
+    cx_home.note_models(built.models)
     with cx_home.warehouse() as con:
         record(con, context.run_id, built.verdicts)
         if full_refresh and models_on(cx_home.feeds_on()) <= set(built.models):
