@@ -10,8 +10,9 @@ from typing import Any
 
 import duckdb
 
+from data_quality.contract import load_contracts
 from data_quality.rules import ident, literal
-from data_quality.suites.delivery import ARRIVAL, READABLE, ROW_RULES
+from data_quality.suites.delivery import ARRIVAL, READABLE, ROW_RULES, reference_checks
 from data_quality.suites.judge import judge
 from data_quality.suites.marts import PLAUSIBLE, mart_checks
 from data_quality.verdict import Verdict
@@ -118,6 +119,63 @@ def _records(cursor: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
 
 
 def orphans(con: duckdb.DuckDBPyConnection, feeds_on: set[str]) -> list[Verdict]:
+    """Rows that miss what they belong to: ids of no row in the feed they are of, and orders on no day."""
+    return references(con, feeds_on) + _orders_on_no_day(con, feeds_on)
+
+
+def references(con: duckdb.DuckDBPyConnection, feeds_on: set[str]) -> list[Verdict]:
+    """Verdicts of Great Expectations on the relationships of contracts whose two feeds are on: one batch for all of them."""
+    import pandas as pd
+
+    rows = [row for feed in sorted(feeds_on) for row in _relationships(con, feed, feeds_on)]
+    return judge(pd.DataFrame(rows), "feed", reference_checks(), "label")[0]
+
+
+def _relationships(con: duckdb.DuckDBPyConnection, feed: str, feeds_on: set[str]) -> list[dict[str, Any]]:
+    """A row a relationship of the feed, over the rows that this publication brings; in one statement.
+
+    Ids are counted, not rows: a customer who is missing is missing once. Excluded rows (tests, deleted) are there.
+    """
+    contract = load_contracts()[feed]
+    wanted = [(c.name, to) for c in contract.properties for to in c.relationships if to.feed in feeds_on]
+    if not wanted:
+        return []
+    brought = (
+        f"select delivery from ops.deliveries where feed = {literal(feed)} and status = 'accepted' "
+        "and taken_at > coalesce((select max(published_at) from ops.releases), timestamp '1970-01-01')"
+    )
+    if con.execute(brought + " limit 1").fetchone() is None:
+        return [_relationship(feed, column, to.to, 0, 0, None, contract.limits.orphanShare) for column, to in wanted]
+    columns = ", ".join(dict.fromkeys(ident(column) for column, _ in wanted))
+    each = " union all ".join(
+        f"select {n} as n, count(*), count(*) filter (where not is_there), min(id) filter (where not is_there) from ("
+        f"select cast(i.id as varchar) as id, i.id in ("
+        f"select {ident(to.column)} from staging.{ident('stg_' + to.feed)} where {ident(to.column)} is not null) as is_there "
+        f"from (select distinct {ident(column)} as id from rows where {ident(column)} is not null) i)"
+        for n, (column, to) in enumerate(wanted)
+    )
+    found = con.execute(
+        f"with rows as materialized (select {columns} from staging.{ident('stg_' + feed)} where _delivery in ({brought})) {each} "
+        "order by n"
+    ).fetchall()
+    limit = contract.limits.orphanShare
+    return [
+        _relationship(feed, column, to.to, ids, missing, first, limit)
+        for (column, to), (_, ids, missing, first) in zip(wanted, found, strict=True)
+    ]
+
+
+def _relationship(feed: str, column: str, to: str, ids: int, missing: int, first: str | None, limit: float) -> dict[str, Any]:
+    about = {c.name: c.classification for c in load_contracts()[feed].properties}
+    sample = f", first: {first[:60]}" if first is not None and about[column] == "public" else ""
+    return {
+        "feed": feed, "label": f"{feed}.{column} -> {to}", "orphans": f"{missing} of {ids} ids{sample}", "orphan_count": missing,
+        # More than the share, and than what chance makes of a small number of ids: 4 standard deviations.
+        "orphan_limit": round(limit * ids + 4 * (limit * (1 - limit) * ids) ** 0.5, 1),
+    }  # fmt: skip
+
+
+def _orders_on_no_day(con: duckdb.DuckDBPyConnection, feeds_on: set[str]) -> list[Verdict]:
     """Orders on no day: lines that came without a header and without a time of their own. They count nowhere."""
     if "order_lines" not in feeds_on:
         return []

@@ -40,7 +40,7 @@ from data_quality.rules import (
 from data_quality.suites.delivery import READABLE, ROW_RULES, arrival_checks, hold_checks, warn_checks
 from data_quality.suites.judge import judge
 from data_quality.verdict import Verdict
-from orchestration.lib import readers
+from orchestration.lib import delivery_facts, readers
 from orchestration.lib.readers import FileFacts, FileRefused, LandingFile, Reject
 from orchestration.lib.warehouse import table_exists, tx
 from orchestration.partitions import Window
@@ -218,13 +218,20 @@ def _check_mapping(settings: Settings, source: FeedSource) -> None:
         )
 
 
+# What a contract says of whole deliveries and of other feeds warns, and changes no row.
+_DOES_NOT_READ: Any = {
+    "limits": {"volumeRatio", "repeatedKeyShare", "orphanShare", "freshnessDays"},
+    "properties": {"__all__": {"relationships"}},
+}
+
+
 def reading_fingerprint(settings: Settings, feed: str) -> str:
     """Hash of all that decides how the feed's files become rows: contract, mapping, zone and currency."""
     business = settings.config.business
-    parts = [load_contracts()[feed].model_dump_json(), business.timezone, business.reporting_currency]
+    parts = [load_contracts()[feed].model_dump_json(exclude=_DOES_NOT_READ), business.timezone, business.reporting_currency]
     parts += [normalise.library_version(column.normalize) for column in load_contracts()[feed].normalized if column.normalize]
     # How a delivery is expected does not change how it is read.
-    parts += [source.model_dump_json(exclude={"expected"}) for source in settings.config.sources_of({feed})]
+    parts += [source.model_dump_json(exclude={"expected", "due"}) for source in settings.config.sources_of({feed})]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
@@ -282,6 +289,7 @@ def reset_feeds(con: duckdb.DuckDBPyConnection, settings: Settings, feeds: list[
                 made = ", ".join(f"{ident(name)} = {sql}" for name, sql in key_columns(contract).items())
                 con.execute(f"update {table} set {made}")
             con.execute("drop table kept_rows")
+            con.execute("delete from ops.delivery_facts where feed = ? and delivery not in (from kept)", [feed])
         con.execute(
             "delete from ops.quarantine where feed in (select unnest($1)) and delivery not in (from kept)",
             [feeds],
@@ -323,6 +331,7 @@ def withdraw_unconfigured(con: duckdb.DuckDBPyConnection, settings: Settings) ->
                 con.execute(f"truncate raw.{ident(feed)}")
                 con.execute("delete from ops.quarantine where feed = ?", [feed])
                 con.execute("delete from ops.deliveries where feed = ?", [feed])
+                con.execute("delete from ops.delivery_facts where feed = ?", [feed])
                 con.execute("delete from ops.loaded where feed = ?", [feed])
                 con.execute("update ops.clock set fingerprint = null")
 
@@ -358,7 +367,9 @@ def load_feed(
     profile = pd.concat(profiles, ignore_index=True)
     if len(profiles) > 1:  # the same figures as the chunks' own, in one verdict a gate
         verdicts = judge(profile, "feed", hold_checks(), "delivery")[0]
-    verdicts += judge(_with_volume(con, contract, profile, refused), "feed", warn_checks(), "delivery")[0]
+    profile = _with_volume(con, contract, profile, refused)
+    profile = delivery_facts.with_facts(con, contract, settings.config.sources_of({feed}), profile, refused, run_id)
+    verdicts += judge(profile, "feed", warn_checks(), "delivery")[0]
     return _loaded(con, feed, run_id, verdicts)
 
 
@@ -399,6 +410,7 @@ def _load_chunk(
     readable: dict[tuple[int, tuple[str, ...] | None], list[tuple[LandingFile, FileFacts]]] = defaultdict(list)
     sources = settings.config.feed
     content: dict[str, str] = {}
+    shapes: dict[str, delivery_facts.Shape] = {}
     for file, reason in pending:
         if reason:
             continue
@@ -410,6 +422,7 @@ def _load_chunk(
         if known.lines > (1 if file.source.format == "csv" else 0):
             content[file.delivery] = known.content_hash
         readable[sources.index(file.source), known.header].append((file, known))
+        shapes[file.delivery] = (file.source.pattern, file.relative, known.header)
     days = {file.delivery: file.delivery_day for file, _ in pending}
     by_day = _repeats_by_day(con, settings, contract)
     repeats, refused_before = _repeats(con, contract.id, content, days, by_day, set())
@@ -430,7 +443,7 @@ def _load_chunk(
     reasons = {delivery: original for delivery, original in repeats.items() if delivery in refused}
     # Once more: what refused deliveries go on to hold stands before everything else of the same content.
     repeats, _ = _repeats(con, contract.id, {d: c for d, c in content.items() if d not in refused}, days, by_day, refused)
-    _write(con, settings, contract, profile, refused, rejects, repeats | reasons, run_id)
+    _write(con, settings, contract, profile, refused, rejects, repeats | reasons, shapes, run_id)
     con.execute("drop table incoming")
     return _Chunk(profile, refused, verdicts)
 
@@ -590,6 +603,7 @@ def _read_group(
     if contract.normalized:
         normalise.register(con)
     raw = "_json" if header is None else "to_json({" + ", ".join(f"{literal(c)}: {ident(c)}" for c in header) + "})"
+    extra = delivery_facts.extra_expression(delivery_facts.columns_read(con, contract, source), header)
     statement = f"""
         insert into incoming
         with source as (
@@ -597,15 +611,16 @@ def _read_group(
             from incoming_text t join incoming_files f using (_path)
         ),
         texts as (
-            select {", ".join(texts)}, _delivery, _delivery_day, _file, _line, _content_hash, _path from source
+            select {", ".join(texts)}, _delivery, _delivery_day, _file, _line, _content_hash, {extra} as _extra from source
         ),
         typed as (
-            select {", ".join(casts)}, _delivery, _delivery_day, _file, _line, _content_hash from texts
+            select {", ".join(casts)}, _delivery, _delivery_day, _file, _line, _content_hash, _extra from texts
         )
         select
             {names}, {key_expression(contract)} as _key, {version_expression(contract)} as _version,
             {exclusion_expression(contract)} as _exclusion, _delivery, _delivery_day, _file, _line, _content_hash,
-            cast(current_timestamp as timestamp) as _ingested_at, {reasons} as _reasons, cast(null as varchar) as _raw_text
+            cast(current_timestamp as timestamp) as _ingested_at, _extra,
+            {reasons} as _reasons, cast(null as varchar) as _raw_text
         from typed
     """
     try:
@@ -761,23 +776,27 @@ def _with_volume(con: duckdb.DuckDBPyConnection, contract: Contract, profile: An
     A day's volume is what stands accepted for it, so it does not matter in which run or order its deliveries came.
     """
     low, high = contract.limits.volumeRatio
+    closed = delivery_facts.holidays(con)
     days = con.execute(
         """
         with volumes as (
-            select delivery_day as day, sum(rows_read) as n from ops.deliveries where feed = ? and status = 'accepted' group by 1
+            select delivery_day as day, sum(rows_read) as n from ops.deliveries
+            where feed = $1 and status = 'accepted' and delivery_day not in (select unnest($3)) group by 1
         )
         -- the last 8 same weekdays before each day; fewer than 4 say nothing
         select d.day, any_value(v.n), median(h.n), count(h.n)
-        from (select unnest(cast(? as date[])) as day) d
+        from (select unnest(cast($2 as date[])) as day) d
         left join volumes v using (day)
         left join lateral (
             select n from volumes where day < d.day and isodow(day) = isodow(d.day) order by day desc limit 8
         ) h on true
         group by d.day
         """,
-        [contract.id, sorted(set(profile["day"]))],
+        [contract.id, sorted(set(profile["day"])), closed],
     ).fetchall()
-    by_day = {day: (float(n or 0), usual if known >= 4 and usual > 0 else None) for day, n, usual, known in days}
+    by_day = {
+        day: (float(n or 0), usual if known >= 4 and usual > 0 and day not in closed else None) for day, n, usual, known in days
+    }
     # A refused delivery is told by that; of its rows none counts.
     usual = [None if row.delivery in refused else by_day[row.day][1] for row in profile.itertuples()]
     # Outside the ratio, and further off than chance moves a small count: 4 standard deviations of a Poisson count.
@@ -796,6 +815,7 @@ def _write(
     refused: set[str],
     rejects: dict[str, list[Reject]],
     repeats: dict[str, str],
+    shapes: dict[str, delivery_facts.Shape],
     run_id: str,
 ) -> None:
     """Everything that loading a chunk changes, in one transaction.
@@ -873,6 +893,9 @@ def _write(
             "where (d.delivery, d.content_hash) = (o.delivery, o.content_hash) and o.original is not null "
             "and d.status in ('accepted', 'repeated')"
         )
+        business = settings.config.business
+        parameters = {"reporting_currency": business.reporting_currency}
+        delivery_facts.remember(con, contract, business.timezone, parameters, shapes, run_id)
         con.execute("drop table accepted")
         con.execute("drop table outgoing")
         con.execute("delete from ops.loaded where feed = ?", [feed])

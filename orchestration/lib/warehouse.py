@@ -28,6 +28,11 @@ create table if not exists ops.deliveries (
     delivery varchar, feed varchar, domain varchar, delivery_day date, file varchar, bytes bigint, mtime_ns bigint,
     content_hash varchar, status varchar, rows_read bigint, rows_accepted bigint, rows_quarantined bigint,
     reason varchar, run_id varchar, taken_at timestamp);
+-- what is remembered of each delivery that stands accepted (`delivery_facts`): `columns` of its header, or of NDJSON the keys
+-- that nothing reads; the newest event's day; how many keys it tells in two ways; rows that a rule only warns of
+create table if not exists ops.delivery_facts (
+    delivery varchar, feed varchar, pattern varchar, delivery_day date, file varchar, columns varchar[], newest_day date,
+    repeated_keys bigint, repeated_sample varchar, rows_warned bigint, warned varchar, run_id varchar);
 create table if not exists ops.quarantine (
     feed varchar, delivery varchar, delivery_day date, file varchar, line bigint, raw_text varchar, reasons varchar[],
     run_id varchar);
@@ -138,6 +143,7 @@ def prepare(con: duckdb.DuckDBPyConnection, config: CxConfig) -> None:
         con.execute(RESTATEMENTS_DDL)
         for contract in load_contracts().values():
             con.execute(raw_table_ddl(contract))
+            con.execute(f"alter table raw.{ident(contract.id)} add column if not exists _extra varchar")
         deliveries = {feed: contract.delivery for feed, contract in load_contracts().items()}
         deliveries |= {source.feed: source.delivery for source in config.feed if source.delivery}
         con.execute(

