@@ -37,7 +37,7 @@ from data_quality.rules import (
     reasons_expression,
     version_expression,
 )
-from data_quality.suites.delivery import READABLE, ROW_RULES, arrival_checks, hold_checks, warn_checks
+from data_quality.suites.delivery import ARRIVAL, READABLE, ROW_RULES, arrival_checks, hold_checks, warn_checks
 from data_quality.suites.judge import judge
 from data_quality.verdict import Verdict
 from orchestration.lib import delivery_facts, readers
@@ -159,7 +159,7 @@ def take_deliveries(con: duckdb.DuckDBPyConnection, settings: Settings, domain: 
                 "insert into ops.deliveries select " + ", ".join(f"unnest(${n})" for n in range(1, len(columns) + 1)),
                 columns,
             )
-    taken.verdicts = _judge_arrival(sources, arrived, window)
+    taken.verdicts = _judge_arrival(sources, arrived, window, settings.now())
     return taken
 
 
@@ -187,22 +187,28 @@ def _is_known(known: dict[str, tuple[int, int, str]], file: LandingFile) -> bool
     return stat.st_size == size and stat.st_mtime_ns == mtime
 
 
-def _judge_arrival(sources: list[FeedSource], arrived: dict[tuple[str, str], set[date]], window: Window) -> list[Verdict]:
+def _judge_arrival(
+    sources: list[FeedSource], arrived: dict[tuple[str, str], set[date]], window: Window, now: datetime
+) -> list[Verdict]:
+    """Nothing is missed before it is due: a run that comes earlier says so, and holds nothing up."""
     import pandas as pd
 
-    due = [
-        {
-            "feed": source.feed,
-            "expectation": f"{source.feed} {day} ({source.pattern})",
-            "missing": int(day not in arrived[source.feed, source.pattern]),
-        }
-        for source in sources
-        if source.expected
-        for day in window.days()
-        if source.expected == "daily" or day.weekday() < 5
-    ]
+    due, early = [], {}
+    for source in sources:
+        through = source.due_through(now) or window.last
+        for day in window.days():
+            if source.expected == "daily" or (source.expected and day.weekday() < 5):
+                is_there = day in arrived[source.feed, source.pattern]
+                if day <= through:
+                    expectation = f"{source.feed} {day} ({source.pattern})"
+                    due.append({"feed": source.feed, "expectation": expectation, "missing": int(not is_there)})
+                elif not is_there:
+                    early[source.feed] = f"the delivery of {day} is not due before {source.due}"
     without = {source.feed for source in sources} - {str(row["feed"]) for row in due}
-    verdicts = [Verdict("arrival", feed, "warn", True, message="no delivery is expected by cx.toml") for feed in sorted(without)]
+    verdicts = [
+        Verdict(ARRIVAL, feed, "warn", True, message=early.get(feed, "no delivery is expected by cx.toml"))
+        for feed in sorted(without)
+    ]
     if due:
         verdicts += judge(pd.DataFrame(due), "feed", arrival_checks(), "expectation")[0]
     return verdicts

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import duckdb
 
@@ -65,7 +66,7 @@ create table if not exists ops.clock (data_through date, published_through date,
 FEED_STATES_DDL = """
 create or replace view ops.feed_states as
 with due as (
-    select f.feed, cast(d as date) as day
+    select f.feed, cast(d as date) as day, coalesce(cast(d as date) <= f.due_through, true) as is_due
     from ops.feeds f
     join (select feed, min(delivery_day) as first_day from ops.deliveries group by feed) s using (feed)
     cross join ops.clock c,
@@ -73,8 +74,16 @@ with due as (
     where f.expected = 'daily' or (f.expected = 'weekdays' and isodow(d) < 6)
 ),
 missing as (
-    select feed, count(*) as days, max(day) as last_missing, any_value(last_due) as last_due
-    from (select *, max(day) over (partition by feed) as last_due from due) d
+    -- What is not due yet holds nothing up, but the data end before it all the same.
+    select
+        feed, count(*) filter (where is_due) as days, max(day) filter (where is_due) as last_missing,
+        any_value(last_due) as last_due, max(day) = any_value(last_day) as is_open
+    from (
+        select
+            *, max(day) over (partition by feed) as last_day,
+            max(day) filter (where is_due) over (partition by feed) as last_due
+        from due
+    ) d
     where not exists (
         from ops.deliveries x where x.feed = d.feed and x.delivery_day = d.day and x.status = 'accepted'
     )
@@ -100,7 +109,7 @@ select
     least(
         (select data_through from ops.clock),
         d.first_refused_day - 1,
-        case when m.last_missing = m.last_due then coalesce(d.data_through, date '0001-01-01') end
+        case when m.is_open then coalesce(d.data_through, date '0001-01-01') end
     ) as complete_through
 from ops.feeds f left join delivered d using (feed) left join missing m using (feed)
 where f.is_on
@@ -136,8 +145,14 @@ def tx(con: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
     con.execute("commit")
 
 
+def now_in(zone: str) -> datetime:
+    """Now in a time zone."""
+    return datetime.now(ZoneInfo(zone))
+
+
 def prepare(con: duckdb.DuckDBPyConnection, config: CxConfig) -> None:
     """Create what is missing in `ops` and `raw`, and write the configured values that SQL reads."""
+    now = now_in(config.business.timezone)
     with tx(con):
         con.execute(OPS_DDL)
         con.execute(RESTATEMENTS_DDL)
@@ -148,12 +163,17 @@ def prepare(con: duckdb.DuckDBPyConnection, config: CxConfig) -> None:
         deliveries |= {source.feed: source.delivery for source in config.feed if source.delivery}
         con.execute(
             "create or replace table ops.feeds as select unnest($1) as feed, unnest($2) as delivery, unnest($3) as is_on, "
-            "cast(unnest($4) as varchar) as expected",
+            "cast(unnest($4) as varchar) as expected, cast(unnest($5) as date) as due_through",
             [
                 [*deliveries],
                 [*deliveries.values()],
                 [any(s.feed == feed for s in config.feed) for feed in deliveries],
                 [next((s.expected for s in config.feed if s.feed == feed and s.expected), None) for feed in deliveries],
+                # A view has no clock of its own: a run sees one and the same state from its beginning to its end.
+                [
+                    min((t for s in config.feed if s.feed == feed and (t := s.due_through(now))), default=None)
+                    for feed in deliveries
+                ],
             ],
         )
         values = config.business.model_dump()

@@ -683,4 +683,4 @@ def test_the_verdicts_of_a_load_do_not_show_its_chunks(home: Home, monkeypatch: 
     )
     assert high.startswith("passed: volume") and repeated.startswith("warning: repeated_content")
     assert [sentence.split()[0] for sentence in others] == ["passed:", "passed:", "passed:", "warning:"]
-    assert others[-1].startswith("warning: freshness on refunds: 29 (bound: 14)")
+    assert others[-1].startswith("warning: freshness on refunds: 15 (bound: 14)")
