@@ -16,10 +16,13 @@ from data_quality.suites.delivery import ARRIVAL, READABLE, ROW_RULES, reference
 from data_quality.suites.judge import judge
 from data_quality.suites.marts import PLAUSIBLE, mart_checks
 from data_quality.verdict import Verdict
+from orchestration.lib import delivery_facts
 from orchestration.lib.dbt_build import MODEL_GATE
 from orchestration.lib.dbt_manifest import gate_of_test, manifest_json, marts, marts_on, models_on, tests_on
+from orchestration.lib.moves import move_limit, moves
 
 ACCOUNTING = "row_accounting"
+_LISTED = 5
 
 
 def expected(feeds_on: set[str], with_arrival: bool) -> set[tuple[str, str]]:
@@ -259,6 +262,10 @@ def mart_profile(con: duckdb.DuckDBPyConnection, names: list[str]) -> Any:
     import pandas as pd
 
     nodes = {n["name"]: n for n in manifest_json()["nodes"].values() if n["resource_type"] == "model"}
+    closed = delivery_facts.holidays(con)
+    (through,) = con.execute("select data_through from ops.clock").fetchone()
+    found = moves(con, through, closed) if "metric_daily" in names else []
+    limit = move_limit(len(found))
     rows = []
     for name in names:
         columns = nodes[name]["columns"]
@@ -268,7 +275,7 @@ def mart_profile(con: duckdb.DuckDBPyConnection, names: list[str]) -> Any:
         count, late_rows, broken = con.execute(f"select count(*), {late}, {not_finite} from marts.{ident(name)}").fetchone()
         volume, low, high = 0.0, 0.0, 1e15
         measure = nodes[name]["config"]["meta"].get("volume")
-        if measure:
+        if measure and through not in closed:
             today, usual, known = con.execute(
                 f"""
                 with days as (select metric_date, sum({ident(measure)}) as n from marts.{ident(name)} group by 1)
@@ -278,16 +285,21 @@ def mart_profile(con: duckdb.DuckDBPyConnection, names: list[str]) -> Any:
                     count(*) filter (where metric_date < c.data_through)
                 from days cross join ops.clock c
                 where metric_date > c.data_through - 57 and isodow(metric_date) = isodow(c.data_through)
-                """
+                    and metric_date not in (select unnest(cast($1 as date[])))
+                """,
+                [closed],
             ).fetchone()
             volume = float(today or 0)
             if known and known >= 4 and usual > 0:
                 # Outside the ratio, and further off than chance moves a small count.
                 chance = 4 * float(usual) ** 0.5
                 low, high = min(0.3 * float(usual), float(usual) - chance), max(3.0 * float(usual), float(usual) + chance)
+        own = [move for move in found if move.mart == name]
+        odd = [move.sentence() for move in own if abs(move.z) > limit]
         rows.append(
             {"mart": name, "label": name, "rows": count, "late_rows": late_rows, "not_finite": broken,
-             "volume": volume, "volume_low": low, "volume_high": high}
+             "volume": volume, "volume_low": low, "volume_high": high, "move_limit": limit,
+             "move": max((abs(move.z) for move in own), default=0.0), "moves": "; ".join(odd[:_LISTED])}
         )  # fmt: skip
     return pd.DataFrame(rows)
 

@@ -26,7 +26,7 @@ from data_quality.suites.delivery import (
     warn_checks,
 )
 from data_quality.suites.judge import Check, CheckDidNotRun, judge
-from data_quality.suites.marts import MOVED, PLAUSIBLE, mart_checks
+from data_quality.suites.marts import METRIC_MOVED, MOVED, PLAUSIBLE, mart_checks
 from data_quality.verdict import Verdict, of_run, record, refusals
 from orchestration.lib.warehouse import OPS_DDL
 
@@ -39,7 +39,7 @@ GOOD_DELIVERY: dict[str, Any] = {
 }  # fmt: skip
 GOOD_MART: dict[str, Any] = {
     "mart": "sales_daily", "label": "sales_daily", "rows": 10, "late_rows": 0, "not_finite": 0, "volume": 5.0, "volume_low": 5.0,
-    "volume_high": 5.0,
+    "volume_high": 5.0, "move": 3.0, "move_limit": 3.0, "moves": "",
 }  # fmt: skip
 
 
@@ -161,6 +161,7 @@ def test_references() -> None:
         ({"not_finite": 1}, PLAUSIBLE, "block"),
         ({"volume": 4.9}, MOVED, "warn"),
         ({"volume": 5.1}, MOVED, "warn"),
+        ({"move": 3.1}, METRIC_MOVED, "warn"),
     ],
 )
 def test_marts(change: dict[str, Any], gate: str, severity: str) -> None:
@@ -189,5 +190,5 @@ def test_two_rows_of_one_name_are_an_error() -> None:
 
 def test_an_empty_profile_has_no_verdicts_and_no_failed_rows() -> None:
     assert judge(profile(GOOD_MART).reindex(columns=list(GOOD_MART)), "mart", mart_checks(), "label") == (
-        [], {PLAUSIBLE: set(), MOVED: set()},
+        [], {PLAUSIBLE: set(), MOVED: set(), METRIC_MOVED: set()},
     )  # fmt: skip
