@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 
 import duckdb
+import jinja2
 import pytest
 
 from data_quality.suites.judge import judge
 from data_quality.suites.marts import METRIC_MOVED, MOVED, PLAUSIBLE, mart_checks
 from orchestration.lib import gates, warehouse
 from orchestration.lib.moves import move_limit, moves
-from orchestration.settings import CxConfig
+from orchestration.settings import DBT_PROJECT_DIR, CxConfig
 
 LAST = date(2025, 6, 30)
 
@@ -85,8 +86,8 @@ def _metrics(con: duckdb.DuckDBPyConnection, days: dict[date, tuple[float, float
     con.execute("create table if not exists marts.metrics (metric varchar, interval varchar, min_n integer)")
     con.execute(
         "create table if not exists marts.metric_daily (mart varchar, metric varchar, dimensions varchar, metric_date date, "
-        "value double, final_on date, numerator double, denominator double, interval_low double, interval_high double, grain varchar, "
-        "breakdown varchar, is_stale boolean, is_small boolean)"
+        "value double, final_on date, numerator double, denominator double, interval_low double, interval_high double, "
+        "grain varchar, breakdown varchar, is_stale boolean, is_small boolean)"
     )
     con.execute("delete from marts.metrics; delete from marts.metric_daily")
     con.execute("insert into marts.metrics values ('m', ?, 30)", [interval])
@@ -220,3 +221,40 @@ def test_only_changed_keys_are_counted_in_an_increment(con: duckdb.DuckDBPyConne
     con.execute("delete from staging.stg_refunds where _key = 'b'")
     (verdict,) = gates.row_accounting(con, {"refunds"})
     assert verdict.passed and "of 2 raw: 1 staged, 0 excluded, 1 superseded" in verdict.figure
+
+
+def _of_dbt(name: str) -> str:
+    """The SQL of a dbt test, for all days."""
+    text = (DBT_PROJECT_DIR / "tests" / f"{name}.sql").read_text(encoding="utf-8")
+    render = jinja2.Environment(autoescape=False).from_string(text).render
+    return render(ref=lambda model: f"marts.{model}", tested_days=lambda mart, column="metric_date": "true")
+
+
+@pytest.mark.parametrize(
+    ("change", "metrics"),
+    [
+        ("select 1", []),
+        ("update marts.metric_daily set numerator = numerator + 0.0001 where grain = 'month' and metric = 'a'", ["a"]),
+        ("update marts.metric_daily set denominator = 61 where grain = 'month' and metric = 'b'", ["b"]),
+        ("update marts.metric_daily set n = n - 1 where grain = 'month' and metric = 'b'", ["b"]),
+        ("delete from marts.metric_daily where grain = 'month' and metric = 'a'", ["a"]),
+        ("delete from marts.metric_daily where grain = 'day' and metric = 'a'", ["a"]),
+        ("update marts.metric_daily set numerator = 99 where grain = 'day' and metric = 'b' and day(metric_date) = 30", ["b"]),
+        ("update marts.metric_daily set numerator = 99 where breakdown = 'cell'", []),
+    ],
+)
+def test_a_month_that_is_not_the_sum_of_its_days_blocks(con: duckdb.DuckDBPyConnection, change: str, metrics: list[str]) -> None:
+    con.execute("""
+        create table marts.metric_daily as
+        select metric, grain, period_start, metric_date, breakdown, '{}' as dimensions, numerator, denominator, n from (
+            select m as metric, 'day' as grain, d as period_start, d as metric_date,
+                if(m = 'c', 'cell', 'total') as breakdown, day(d) / 10 as numerator, cast(2 as double) as denominator, 2 as n
+            from (values ('a'), ('b'), ('c')) t(m), (select cast(unnest(generate_series(
+                timestamp '2025-06-01', timestamp '2025-06-30', interval 1 day)) as date) as d)
+            union all
+            select m, 'month', date '2025-06-01', date '2025-06-30', 'total', 46.5, 60, 60 from (values ('a'), ('b')) t(m)
+        )
+    """)
+    con.execute(change)
+    found = con.execute(_of_dbt("assert_months_equal_their_days")).fetchall()
+    assert sorted({row[0] for row in found}) == metrics
