@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
 import duckdb
 
-from data_quality.contract import Contract
+from data_quality.contract import Contract, load_contracts
 from data_quality.rules import KEY_SEPARATOR, ident, literal, rule_sql
 from orchestration.lib import readers
 from orchestration.settings import Expression, FeedSource
@@ -40,12 +41,21 @@ def columns_read(con: duckdb.DuckDBPyConnection, contract: Contract, source: Fee
     return {name.lower() for name in names}
 
 
-def extra_expression(read: set[str], header: tuple[str, ...] | None) -> str:
+def columns_known(con: duckdb.DuckDBPyConnection, configured: Iterable[FeedSource], source: FeedSource) -> set[str]:
+    """As `columns_read`, with what other feeds read of the same files."""
+    known: set[str] = set()
+    for other in configured:
+        if other.pattern == source.pattern:
+            known |= columns_read(con, load_contracts()[other.feed], other)
+    return known
+
+
+def extra_expression(known: set[str], header: tuple[str, ...] | None) -> str:
     """SQL: the values of a row that nothing reads, as JSON text; NULL where there are none."""
     if header is None:
-        patch = "{" + ", ".join(f"{json.dumps(name)}: null" for name in sorted(read)) + "}"
+        patch = "{" + ", ".join(f"{json.dumps(name)}: null" for name in sorted(known)) + "}"
         return f"nullif(cast(json_merge_patch(_json, {literal(patch)}) as varchar), '{{}}')"
-    unread = [name for name in header if name.lower() not in read]
+    unread = [name for name in header if name.lower() not in known]
     if not unread:
         return "cast(null as varchar)"
     anything = " or ".join(f"trim({ident(name)}) <> ''" for name in unread)
@@ -98,7 +108,9 @@ def remember(
     shown = f"replace(left(_key, {_LONGEST}), chr({KEY_SEPARATOR}), ' / ')" if is_public else "'(personal)'"
     con.execute(f"""
         insert into ops.delivery_facts
-        with good as (select * from incoming where _reasons is null and _delivery in (select delivery from accepted)),
+        with good as not materialized (
+            select * from incoming where _reasons is null and _delivery in (select delivery from accepted)
+        ),
         counted as (
             select
                 _delivery as delivery, {newest} as newest_day, count(*) filter (where {warned}) as rows_warned,
@@ -132,11 +144,16 @@ def remember(
 
 
 def with_facts(
-    con: duckdb.DuckDBPyConnection, contract: Contract, sources: list[FeedSource], profile: Any, refused: set[str], run_id: str
+    con: duckdb.DuckDBPyConnection,
+    contract: Contract,
+    configured: tuple[FeedSource, ...],
+    profile: Any,
+    refused: set[str],
+    run_id: str,
 ) -> Any:
     """The profile of loaded deliveries with columns that came or went, keys told twice, rows warned of, days since the newest
     event, and the limits of these. Of a refused or repeated delivery nothing is loaded, so nothing is judged."""
-    drift = _drift(con, contract, sources, run_id)
+    drift = _drift(con, contract, configured, run_id)
     facts = {
         delivery: rest
         for delivery, *rest in con.execute(
@@ -168,15 +185,17 @@ def with_facts(
     )
 
 
-def _drift(con: duckdb.DuckDBPyConnection, contract: Contract, sources: list[FeedSource], run_id: str) -> dict[str, str]:
+def _drift(con: duckdb.DuckDBPyConnection, contract: Contract, configured: tuple[FeedSource, ...], run_id: str) -> dict[str, str]:
     """Deliveries of this run whose columns differ from what came before, with what came and what went, as a sentence.
 
     A column that nothing reads is news once: in the first delivery of its pattern that has it. One that is read is missed by
     each delivery that lacks it after one that had it.
     """
     found: dict[str, str] = {}
-    for source in sources:
-        read = sorted(columns_read(con, contract, source))
+    for source in configured:
+        if source.feed != contract.id:
+            continue
+        read, known = sorted(columns_read(con, contract, source)), sorted(columns_known(con, configured, source))
         rows = con.execute(
             """
             with facts as (
@@ -184,7 +203,7 @@ def _drift(con: duckdb.DuckDBPyConnection, contract: Contract, sources: list[Fee
                 from ops.delivery_facts where feed = $1 and pattern = $2
             ),
             told as (select place, unnest(columns) as name from facts),
-            firsts as (select name, min(place) as place from told where lower(name) not in (select unnest($3)) group by name),
+            firsts as (select name, min(place) as place from told where lower(name) not in (select unnest($6)) group by name),
             news as (select place, list(name order by name) as names from firsts group by place),
             ordered as (
                 select delivery, place, run_id, columns, lag(columns) over (order by delivery_day, file) as before from facts
@@ -196,7 +215,7 @@ def _drift(con: duckdb.DuckDBPyConnection, contract: Contract, sources: list[Fee
                 )) else [] end
             from ordered o left join news n using (place) where o.run_id = $4
             """,
-            [contract.id, source.pattern, read, run_id, source.format != "ndjson"],
+            [contract.id, source.pattern, read, run_id, source.format != "ndjson", known],
         ).fetchall()
         for delivery, new, gone in rows:
             parts = [f"{what}: {_names(names)}" for what, names in (("new", new), ("gone", gone)) if names]

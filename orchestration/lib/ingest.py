@@ -374,7 +374,7 @@ def load_feed(
     if len(profiles) > 1:  # the same figures as the chunks' own, in one verdict a gate
         verdicts = judge(profile, "feed", hold_checks(), "delivery")[0]
     profile = _with_volume(con, contract, profile, refused)
-    profile = delivery_facts.with_facts(con, contract, settings.config.sources_of({feed}), profile, refused, run_id)
+    profile = delivery_facts.with_facts(con, contract, settings.config.feed, profile, refused, run_id)
     verdicts += judge(profile, "feed", warn_checks(), "delivery")[0]
     return _loaded(con, feed, run_id, verdicts)
 
@@ -609,7 +609,7 @@ def _read_group(
     if contract.normalized:
         normalise.register(con)
     raw = "_json" if header is None else "to_json({" + ", ".join(f"{literal(c)}: {ident(c)}" for c in header) + "})"
-    extra = delivery_facts.extra_expression(delivery_facts.columns_read(con, contract, source), header)
+    extra = delivery_facts.extra_expression(delivery_facts.columns_known(con, settings.config.feed, source), header)
     statement = f"""
         insert into incoming
         with source as (

@@ -81,6 +81,14 @@ def test_a_renamed_column_came_and_went_and_a_mapped_one_is_known(home: Home) ->
     assert home.rows("select reason, _extra from raw.refunds where refund_id = 'c'") == [("late", None)]
 
 
+def test_what_another_feed_reads_of_the_same_files_is_known(home: Home) -> None:
+    other = CONFIG.replace("'refunds'", "'shipments'") + "[feed.columns]\nshipment_id = 'parcel'\nshipped_at = 'refunded_at'\n"
+    home.configure(CONFIG + other)
+    home.put("r_2026-01-05.csv", refunds("2026-01-05", "a", header=COLUMNS + ",parcel,till", more=",p1,3"))
+    assert failed(home.load("refunds").verdicts) == {DRIFT: "new: till"}
+    assert home.rows("select _extra from raw.refunds") == [('{"till":"3"}',)]
+
+
 def test_drift_is_the_same_however_the_deliveries_are_cut(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     headers = [COLUMNS, COLUMNS + ",x", COLUMNS + ",reason", COLUMNS + ",x"]
     for n, header in enumerate(headers):
