@@ -20,6 +20,7 @@ from orchestration.lib import delivery_facts
 from orchestration.lib.dbt_build import MODEL_GATE
 from orchestration.lib.dbt_manifest import gate_of_test, manifest_json, marts, marts_on, models_on, tests_on
 from orchestration.lib.moves import move_limit, moves
+from orchestration.lib.warehouse import table_exists
 
 ACCOUNTING = "row_accounting"
 _LISTED = 5
@@ -147,7 +148,9 @@ def _relationships(con: duckdb.DuckDBPyConnection, feed: str, feeds_on: set[str]
         f"select delivery from ops.deliveries where feed = {literal(feed)} and status = 'accepted' "
         "and taken_at > coalesce((select max(published_at) from ops.releases), timestamp '1970-01-01')"
     )
-    if con.execute(brought + " limit 1").fetchone() is None:
+    # Where nothing of the other feed has ever come, no id has its row: that is told by its arrival.
+    wanted = [(column, to) for column, to in wanted if table_exists(con, "staging", f"stg_{to.feed}")]
+    if not wanted or con.execute(brought + " limit 1").fetchone() is None:
         return [_relationship(feed, column, to.to, 0, 0, None, contract.limits.orphanShare) for column, to in wanted]
     columns = ", ".join(dict.fromkeys(ident(column) for column, _ in wanted))
     each = " union all ".join(

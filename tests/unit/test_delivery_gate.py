@@ -267,12 +267,13 @@ def test_ids_without_their_row_are_counted_over_what_this_run_brings(home: Home)
             "union all select null, 'refunds:new.csv'",
             [known, unknown],
         )
-        return failed(gates.references(con, both))
+        return failed(gates.orphans(con, both))
 
     assert judged(95, 5) == {}, "5 of 100 are as many as the limit"
     assert judged(9, 1) == {}, "1 of 10 is chance"
     assert judged(75, 25) == {REFERENCES: "25 of 100 ids, first: u0"}
     assert judged(0, 3) == {REFERENCES: "3 of 3 ids, first: u0"}, "each id counts once"
     assert gates.references(con, {"refunds"}) == [], "orders are not configured"
+    assert {v.passed for v in gates.references(con, both | {"persons"})} == {False}, "orders of nobody: their table is not there"
     con.execute("insert into ops.releases (published_at) values (timestamp '2026-01-04')")
     assert [v.passed for v in gates.references(con, both)] == [True], "nothing came since"
