@@ -53,8 +53,9 @@ kills: setup  ## 200 runs killed at random moments while a reader reads; then co
 disk-full: setup  ## the disk fills up at each phase of a run; readers keep their release, the next run mends all (five minutes)
 	@$(BIN)/python -m tests.disk_full $(DISK_FULL_ARGS)
 
-docs: setup  ## docs/metrics.md, the catalogue of metrics, from the registry
+docs: setup  ## docs/metrics.md, the catalogue of metrics, from the registry; docs/contracts.md from the contracts
 	@$(BIN)/python -m orchestration.lib.catalogue
+	@$(BIN)/python -m data_quality.documentation
 
 two-years: setup  ## a simulated company of two years with every feed: every mart against its own books (half an hour)
 	@$(BIN)/python -m tests.two_years $(TWO_YEARS_ARGS)

@@ -30,6 +30,8 @@ LINEAGE_COLUMNS = {
     "_line": "BIGINT",
     "_content_hash": "VARCHAR",
     "_ingested_at": "TIMESTAMP",
+    # what the file has beside the columns that are read, as JSON
+    "_extra": "VARCHAR",
 }
 _ISO_DAY = "[0-9]{4}[-/][0-9]{1,2}[-/][0-9]{1,2}"
 _THOUSANDS = "[+-]?([0-9]+|[0-9]{1,3}([.][0-9]{3})+)"
@@ -193,6 +195,8 @@ def reasons_expression(contract: Contract, dialect: Dialect, parameters: dict[st
                 (f"coalesce(contains({name}, chr({KEY_SEPARATOR})), false)", literal(f"{column.name}: control character"))
             )
     for rule in contract.quality:
+        if rule.severity == "warning":
+            continue  # the row stays
         condition = rule_sql(rule.query, parameters)
         failures.append((f"not coalesce(({condition}), true)", literal(f"{rule.name}: {rule.description}")))
     anything = " or ".join(condition for condition, _ in failures)

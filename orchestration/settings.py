@@ -134,6 +134,8 @@ class FeedSource(BaseModel):
     missing: tuple[str, ...] = ("",)
     delivery: Literal["append", "delta", "snapshot"] | None = None
     expected: Literal["daily", "weekdays"] | None = None
+    due: str | None = Field(None, pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")
+    """Time of the day after the delivery day, in the business time zone, by which an expected delivery is there."""
     columns: dict[str, str | Expression] = Field(default_factory=dict)
     constants: dict[str, str | int | float | bool] = Field(default_factory=dict)
 
@@ -170,9 +172,19 @@ class FeedSource(BaseModel):
         for name in ("delimiter", "quote"):
             if getattr(self, name) in "\r\n\0 " and (name, self.delimiter) != ("delimiter", " "):
                 raise ValueError(f"{name} cannot be {getattr(self, name)!r}; write a character like {name} = '{_USUAL[name]}'")
+        if self.due is not None and self.expected is None:
+            raise ValueError(
+                f'due = "{self.due}" says by when a delivery is expected; write expected = "daily" or "weekdays", too'
+            )
         if self.delimiter == self.quote:
             raise ValueError(f"delimiter and quote are both {self.quote!r}; write two different characters")
         return self
+
+    def due_through(self, now: datetime) -> date | None:
+        """The last delivery day that is due at `now` (in the business time zone); None where every day that is over is."""
+        if self.due is None:
+            return None
+        return now.date() - timedelta(days=1 if f"{now:%H:%M}" >= self.due else 2)
 
 
 class Reports(BaseModel):
@@ -299,9 +311,13 @@ class Settings:
         except ValidationError as error:
             raise ConfigError(f"{path}: " + "; ".join(_problem(dict(issue)) for issue in error.errors())) from None
 
+    def now(self) -> datetime:
+        """Now in the business time zone."""
+        return datetime.now(ZoneInfo(self.config.business.timezone))
+
     def today(self) -> date:
         """Today in the business time zone."""
-        return datetime.now(ZoneInfo(self.config.business.timezone)).date()
+        return self.now().date()
 
     def yesterday(self) -> date:
         """The last complete day in the business time zone."""

@@ -2,14 +2,15 @@
 
 Profile columns: mart, rows, late_rows (dated after the last complete day), not_finite (values), volume (the mart's
 leading count on the last complete day), volume_low and volume_high (0.3 and 3 times the median of the last 8
-same weekdays, and at least 4 standard deviations of a Poisson count away from it; without limits where fewer than 4 are known).
+same weekdays, and at least 4 standard deviations of a Poisson count away from it; without limits where fewer than 4 are known),
+move (the largest move of its metrics in standard errors, `orchestration/lib/moves.py`), move_limit, moves (those beyond it).
 """
 
 from __future__ import annotations
 
 from data_quality.suites.judge import Check
 
-PLAUSIBLE, MOVED = "mart_plausible", "mart_moved"
+PLAUSIBLE, MOVED, METRIC_MOVED = "mart_plausible", "mart_moved", "metric_moved"
 
 
 def mart_checks() -> list[Check]:
@@ -34,5 +35,10 @@ def mart_checks() -> list[Check]:
             MOVED, "warn",
             gxe.ExpectColumnPairValuesAToBeGreaterThanB(column_A="volume_high", column_B="volume", or_equal=True),
             "volume", "volume_high", "on the last day, far more than usual for this weekday",
+        ),
+        Check(
+            METRIC_MOVED, "warn",
+            gxe.ExpectColumnPairValuesAToBeGreaterThanB(column_A="move_limit", column_B="move", or_equal=True),
+            "moves", "move_limit", "standard errors from the same weekdays before",
         ),
     ]  # fmt: skip

@@ -28,11 +28,13 @@ _OF_FEED = {
     "row_accounting": "rows",
     "orphans": "rows",
     "references": "rows",
+    "row_warnings": "rows",
+    "unique_keys": "rows",
     "missing_rates": "rows",
     "mapped_answers": "rows",
     "known_scales": "rows",
 }
-_OF_MART = {"mart_plausible": "plausible", "mart_moved": "plausible"}
+_OF_MART = {"mart_plausible": "plausible", "mart_moved": "plausible", "metric_moved": "plausible"}
 _COUNT = re.compile(r"(-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)(?: of (?=raw)| ([a-z]+))?", re.IGNORECASE)
 
 

@@ -11,15 +11,20 @@ from typing import Any
 import duckdb
 
 from data_quality import acceptance
+from data_quality.contract import load_contracts
 from data_quality.rules import ident, literal
-from data_quality.suites.delivery import ARRIVAL, READABLE, ROW_RULES
+from data_quality.suites.delivery import ARRIVAL, READABLE, ROW_RULES, reference_checks
 from data_quality.suites.judge import figure_text, judge
 from data_quality.suites.marts import MOVED, PLAUSIBLE, mart_checks
 from data_quality.verdict import Verdict
+from orchestration.lib import delivery_facts
 from orchestration.lib.dbt_build import MODEL_GATE
 from orchestration.lib.dbt_manifest import gate_of_test, manifest_json, marts, marts_on, models_on, tests_on
+from orchestration.lib.moves import move_limit, moves
+from orchestration.lib.warehouse import table_exists
 
 ACCOUNTING = "row_accounting"
+_LISTED = 5
 
 
 def expected(feeds_on: set[str], with_arrival: bool) -> set[tuple[str, str]]:
@@ -119,6 +124,65 @@ def _records(cursor: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
 
 
 def orphans(con: duckdb.DuckDBPyConnection, feeds_on: set[str]) -> list[Verdict]:
+    """Rows that miss what they belong to: ids of no row in the feed they are of, and orders on no day."""
+    return references(con, feeds_on) + _orders_on_no_day(con, feeds_on)
+
+
+def references(con: duckdb.DuckDBPyConnection, feeds_on: set[str]) -> list[Verdict]:
+    """Verdicts of Great Expectations on the relationships of contracts whose two feeds are on: one batch for all of them."""
+    import pandas as pd
+
+    rows = [row for feed in sorted(feeds_on) for row in _relationships(con, feed, feeds_on)]
+    return judge(pd.DataFrame(rows), "feed", reference_checks(), "label")[0]
+
+
+def _relationships(con: duckdb.DuckDBPyConnection, feed: str, feeds_on: set[str]) -> list[dict[str, Any]]:
+    """A row a relationship of the feed, over the rows that this publication brings; in one statement.
+
+    Ids are counted, not rows: a customer who is missing is missing once. Excluded rows (tests, deleted) are there.
+    """
+    contract = load_contracts()[feed]
+    wanted = [(c.name, to) for c in contract.properties for to in c.relationships if to.feed in feeds_on]
+    if not wanted:
+        return []
+    brought = (
+        f"select delivery from ops.deliveries where feed = {literal(feed)} and status = 'accepted' "
+        "and taken_at > coalesce((select max(published_at) from ops.releases), timestamp '1970-01-01')"
+    )
+    # Where nothing of the other feed has ever come, no id has its row: that is told by its arrival.
+    wanted = [(column, to) for column, to in wanted if table_exists(con, "staging", f"stg_{to.feed}")]
+    if not wanted or con.execute(brought + " limit 1").fetchone() is None:
+        return [_relationship(feed, column, to.to, 0, 0, None, contract.limits.orphanShare) for column, to in wanted]
+    columns = ", ".join(dict.fromkeys(ident(column) for column, _ in wanted))
+    each = " union all ".join(
+        f"select {n} as n, count(*), count(*) filter (where not is_there), min(id) filter (where not is_there) from ("
+        f"select cast(i.id as varchar) as id, i.id in ("
+        f"select {ident(to.column)} from staging.{ident('stg_' + to.feed)} where {ident(to.column)} is not null) as is_there "
+        f"from (select distinct {ident(column)} as id from rows where {ident(column)} is not null) i)"
+        for n, (column, to) in enumerate(wanted)
+    )
+    found = con.execute(
+        f"with rows as materialized (select {columns} from staging.{ident('stg_' + feed)} where _delivery in ({brought})) {each} "
+        "order by n"
+    ).fetchall()
+    limit = contract.limits.orphanShare
+    return [
+        _relationship(feed, column, to.to, ids, missing, first, limit)
+        for (column, to), (_, ids, missing, first) in zip(wanted, found, strict=True)
+    ]
+
+
+def _relationship(feed: str, column: str, to: str, ids: int, missing: int, first: str | None, limit: float) -> dict[str, Any]:
+    about = {c.name: c.classification for c in load_contracts()[feed].properties}
+    sample = f", first: {first[:60]}" if first is not None and about[column] == "public" else ""
+    return {
+        "feed": feed, "label": f"{feed}.{column} -> {to}", "orphans": f"{missing} of {ids} ids{sample}", "orphan_count": missing,
+        # More than the share, and than what chance makes of a small number of ids: 4 standard deviations.
+        "orphan_limit": round(limit * ids + 4 * (limit * (1 - limit) * ids) ** 0.5, 1),
+    }  # fmt: skip
+
+
+def _orders_on_no_day(con: duckdb.DuckDBPyConnection, feeds_on: set[str]) -> list[Verdict]:
     """Orders on no day: lines that came without a header and without a time of their own. They count nowhere."""
     if "order_lines" not in feeds_on:
         return []
@@ -202,6 +266,10 @@ def mart_profile(con: duckdb.DuckDBPyConnection, names: list[str]) -> Any:
     import pandas as pd
 
     nodes = {n["name"]: n for n in manifest_json()["nodes"].values() if n["resource_type"] == "model"}
+    closed = delivery_facts.holidays(con)
+    (through,) = con.execute("select data_through from ops.clock").fetchone()
+    found = moves(con, through, closed) if "metric_daily" in names else []
+    limit = move_limit(len(found))
     rows = []
     for name in names:
         columns = nodes[name]["columns"]
@@ -211,7 +279,7 @@ def mart_profile(con: duckdb.DuckDBPyConnection, names: list[str]) -> Any:
         count, late_rows, broken = con.execute(f"select count(*), {late}, {not_finite} from marts.{ident(name)}").fetchone()
         volume, low, high = 0.0, 0.0, 1e15
         measure = nodes[name]["config"]["meta"].get("volume")
-        if measure:
+        if measure and through not in closed:
             today, usual, known = con.execute(
                 f"""
                 with days as (select metric_date, sum({ident(measure)}) as n from marts.{ident(name)} group by 1)
@@ -221,16 +289,21 @@ def mart_profile(con: duckdb.DuckDBPyConnection, names: list[str]) -> Any:
                     count(*) filter (where metric_date < c.data_through)
                 from days cross join ops.clock c
                 where metric_date > c.data_through - 57 and isodow(metric_date) = isodow(c.data_through)
-                """
+                    and metric_date not in (select unnest(cast($1 as date[])))
+                """,
+                [closed],
             ).fetchone()
             volume = float(today or 0)
             if known and known >= 4 and usual > 0:
                 # Outside the ratio, and further off than chance moves a small count.
                 chance = 4 * float(usual) ** 0.5
                 low, high = min(0.3 * float(usual), float(usual) - chance), max(3.0 * float(usual), float(usual) + chance)
+        own = [move for move in found if move.mart == name]
+        odd = [move.sentence() for move in own if abs(move.z) > limit]
         rows.append(
             {"mart": name, "label": name, "rows": count, "late_rows": late_rows, "not_finite": broken,
-             "volume": volume, "volume_low": low, "volume_high": high}
+             "volume": volume, "volume_low": low, "volume_high": high, "move_limit": limit,
+             "move": max((abs(move.z) for move in own), default=0.0), "moves": "; ".join(odd[:_LISTED])}
         )  # fmt: skip
     return pd.DataFrame(rows)
 

@@ -41,7 +41,7 @@ from data_quality.rules import (
 from data_quality.suites.delivery import ARRIVAL, READABLE, REPEAT, ROW_RULES, arrival_checks, hold_checks, warn_checks
 from data_quality.suites.judge import judge
 from data_quality.verdict import Verdict
-from orchestration.lib import readers
+from orchestration.lib import delivery_facts, readers
 from orchestration.lib.readers import FileFacts, FileRefused, LandingFile, Reject
 from orchestration.lib.warehouse import table_exists, tx
 from orchestration.partitions import Window
@@ -175,7 +175,7 @@ def take_deliveries(con: duckdb.DuckDBPyConnection, settings: Settings, domain: 
                 columns,
             )
         quiet = let_days_pass(con, settings, feeds, window.last)
-    taken.verdicts = _judge_arrival(sources, arrived, window, quiet)
+    taken.verdicts = _judge_arrival(sources, arrived, window, quiet, settings.now())
     return taken
 
 
@@ -227,25 +227,29 @@ def _judge_arrival(
     arrived: dict[tuple[str, str], set[date]],
     window: Window,
     quiet: dict[tuple[str, date], Acceptance],
+    now: datetime,
 ) -> list[Verdict]:
+    """Nothing is missed before it is due: a run that comes earlier says so, and holds nothing up."""
     import pandas as pd
 
     def expectation(source: FeedSource, day: date) -> str:
         return f"{source.feed} {day} ({source.pattern})"
 
-    due = [
-        {
-            "feed": source.feed,
-            "expectation": expectation(source, day),
-            "missing": int(day not in arrived[source.feed, source.pattern]),
-        }
-        for source in sources
-        if source.expected
-        for day in window.days()
-        if source.expected == "daily" or day.weekday() < 5
-    ]
+    due, early = [], {}
+    for source in sources:
+        through = source.due_through(now) or window.last
+        for day in window.days():
+            if source.expected == "daily" or (source.expected and day.weekday() < 5):
+                is_there = day in arrived[source.feed, source.pattern]
+                if day <= through:
+                    due.append({"feed": source.feed, "expectation": expectation(source, day), "missing": int(not is_there)})
+                elif not is_there:
+                    early[source.feed] = f"the delivery of {day} is not due before {source.due}"
     without = {source.feed for source in sources} - {str(row["feed"]) for row in due}
-    verdicts = [Verdict("arrival", feed, "warn", True, message="no delivery is expected by cx.toml") for feed in sorted(without)]
+    verdicts = [
+        Verdict(ARRIVAL, feed, "warn", True, message=early.get(feed, "no delivery is expected by cx.toml"))
+        for feed in sorted(without)
+    ]
     if due:
         accepted = {
             (ARRIVAL, expectation(source, day)): a.sentence()
@@ -267,13 +271,20 @@ def _check_mapping(settings: Settings, source: FeedSource) -> None:
         )
 
 
+# What a contract says of whole deliveries and of other feeds warns, and changes no row.
+_DOES_NOT_READ: Any = {
+    "limits": {"volumeRatio", "repeatedKeyShare", "orphanShare", "freshnessDays"},
+    "properties": {"__all__": {"relationships"}},
+}
+
+
 def reading_fingerprint(settings: Settings, feed: str) -> str:
     """Hash of all that decides how the feed's files become rows: contract, mapping, zone and currency."""
     business = settings.config.business
-    parts = [load_contracts()[feed].model_dump_json(), business.timezone, business.reporting_currency]
+    parts = [load_contracts()[feed].model_dump_json(exclude=_DOES_NOT_READ), business.timezone, business.reporting_currency]
     parts += [normalise.library_version(column.normalize) for column in load_contracts()[feed].normalized if column.normalize]
     # How a delivery is expected does not change how it is read.
-    parts += [source.model_dump_json(exclude={"expected"}) for source in settings.config.sources_of({feed})]
+    parts += [source.model_dump_json(exclude={"expected", "due"}) for source in settings.config.sources_of({feed})]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
@@ -331,6 +342,7 @@ def reset_feeds(con: duckdb.DuckDBPyConnection, settings: Settings, feeds: list[
                 made = ", ".join(f"{ident(name)} = {sql}" for name, sql in key_columns(contract).items())
                 con.execute(f"update {table} set {made}")
             con.execute("drop table kept_rows")
+            con.execute("delete from ops.delivery_facts where feed = ? and delivery not in (from kept)", [feed])
         con.execute(
             "delete from ops.quarantine where feed in (select unnest($1)) and delivery not in (from kept)",
             [feeds],
@@ -372,6 +384,7 @@ def withdraw_unconfigured(con: duckdb.DuckDBPyConnection, settings: Settings) ->
                 con.execute(f"truncate raw.{ident(feed)}")
                 con.execute("delete from ops.quarantine where feed = ?", [feed])
                 con.execute("delete from ops.deliveries where feed = ?", [feed])
+                con.execute("delete from ops.delivery_facts where feed = ?", [feed])
                 con.execute("delete from ops.loaded where feed = ?", [feed])
                 con.execute("update ops.clock set fingerprint = null")
 
@@ -408,7 +421,9 @@ def load_feed(
     profile = pd.concat(profiles, ignore_index=True)
     if len(profiles) > 1:  # the same figures as the chunks' own, in one verdict a gate
         verdicts = judge(profile, "feed", hold_checks(), "delivery", accepted)[0]
-    verdicts += judge(_with_volume(con, contract, profile, refused), "feed", warn_checks(), "delivery", accepted)[0]
+    profile = _with_volume(con, contract, profile, refused)
+    profile = delivery_facts.with_facts(con, contract, settings.config.feed, profile, refused, run_id)
+    verdicts += judge(profile, "feed", warn_checks(), "delivery", accepted)[0]
     return _loaded(con, feed, run_id, verdicts)
 
 
@@ -454,6 +469,7 @@ def _load_chunk(
     sources = settings.config.feed
     content: dict[str, str] = {}
     hashes: dict[str, str] = {}
+    shapes: dict[str, delivery_facts.Shape] = {}
     for file, reason in pending:
         if reason:
             continue
@@ -466,6 +482,7 @@ def _load_chunk(
         if known.lines > (1 if file.source.format == "csv" else 0):
             content[file.delivery] = known.content_hash
         readable[sources.index(file.source), known.header].append((file, known))
+        shapes[file.delivery] = (file.source.pattern, file.relative, known.header)
     days = {file.delivery: file.delivery_day for file, _ in pending}
     by_day = _repeats_by_day(con, settings, contract)
     repeats, refused_before = _repeats(con, contract.id, content, days, by_day, set())
@@ -492,7 +509,7 @@ def _load_chunk(
     repeats, _ = _repeats(con, contract.id, {d: c for d, c in content.items() if d not in refused}, days, by_day, refused)
     let_through = {(v.gate, row["delivery"]) for v in verdicts if v.accepted for row in v.sample}
     used = [a for key, a in answers.items() if key in let_through and a.delivery not in refused]
-    _write(con, settings, contract, profile, refused_by, rejects, repeats | reasons, used, run_id)
+    _write(con, settings, contract, profile, refused_by, rejects, repeats | reasons, used, shapes, run_id)
     con.execute("drop table incoming")
     return _Chunk(profile, refused, verdicts, accepted)
 
@@ -672,6 +689,7 @@ def _read_group(
     if contract.normalized:
         normalise.register(con)
     raw = "_json" if header is None else "to_json({" + ", ".join(f"{literal(c)}: {ident(c)}" for c in header) + "})"
+    extra = delivery_facts.extra_expression(delivery_facts.columns_known(con, settings.config.feed, source), header)
     statement = f"""
         insert into incoming
         with source as (
@@ -679,15 +697,16 @@ def _read_group(
             from incoming_text t join incoming_files f using (_path)
         ),
         texts as (
-            select {", ".join(texts)}, _delivery, _delivery_day, _file, _line, _content_hash, _path from source
+            select {", ".join(texts)}, _delivery, _delivery_day, _file, _line, _content_hash, {extra} as _extra from source
         ),
         typed as (
-            select {", ".join(casts)}, _delivery, _delivery_day, _file, _line, _content_hash from texts
+            select {", ".join(casts)}, _delivery, _delivery_day, _file, _line, _content_hash, _extra from texts
         )
         select
             {names}, {key_expression(contract)} as _key, {version_expression(contract)} as _version,
             {exclusion_expression(contract)} as _exclusion, _delivery, _delivery_day, _file, _line, _content_hash,
-            cast(current_timestamp as timestamp) as _ingested_at, {reasons} as _reasons, cast(null as varchar) as _raw_text
+            cast(current_timestamp as timestamp) as _ingested_at, _extra,
+            {reasons} as _reasons, cast(null as varchar) as _raw_text
         from typed
     """
     try:
@@ -843,23 +862,27 @@ def _with_volume(con: duckdb.DuckDBPyConnection, contract: Contract, profile: An
     A day's volume is what stands accepted for it, so it does not matter in which run or order its deliveries came.
     """
     low, high = contract.limits.volumeRatio
+    closed = delivery_facts.holidays(con)
     days = con.execute(
         """
         with volumes as (
-            select delivery_day as day, sum(rows_read) as n from ops.deliveries where feed = ? and status = 'accepted' group by 1
+            select delivery_day as day, sum(rows_read) as n from ops.deliveries
+            where feed = $1 and status = 'accepted' and delivery_day not in (select unnest($3)) group by 1
         )
         -- the last 8 same weekdays before each day; fewer than 4 say nothing
         select d.day, any_value(v.n), median(h.n), count(h.n)
-        from (select unnest(cast(? as date[])) as day) d
+        from (select unnest(cast($2 as date[])) as day) d
         left join volumes v using (day)
         left join lateral (
             select n from volumes where day < d.day and isodow(day) = isodow(d.day) order by day desc limit 8
         ) h on true
         group by d.day
         """,
-        [contract.id, sorted(set(profile["day"]))],
+        [contract.id, sorted(set(profile["day"])), closed],
     ).fetchall()
-    by_day = {day: (float(n or 0), usual if known >= 4 and usual > 0 else None) for day, n, usual, known in days}
+    by_day = {
+        day: (float(n or 0), usual if known >= 4 and usual > 0 and day not in closed else None) for day, n, usual, known in days
+    }
     # A refused delivery is told by that; of its rows none counts.
     usual = [None if row.delivery in refused else by_day[row.day][1] for row in profile.itertuples()]
     # Outside the ratio, and further off than chance moves a small count: 4 standard deviations of a Poisson count.
@@ -879,6 +902,7 @@ def _write(
     rejects: dict[str, list[Reject]],
     repeats: dict[str, str],
     used: list[Acceptance],
+    shapes: dict[str, delivery_facts.Shape],
     run_id: str,
 ) -> None:
     """Everything that loading a chunk changes, in one transaction.
@@ -960,6 +984,9 @@ def _write(
             "where (d.delivery, d.content_hash) = (o.delivery, o.content_hash) and o.original is not null "
             "and d.status in ('accepted', 'repeated')"
         )
+        business = settings.config.business
+        parameters = {"reporting_currency": business.reporting_currency}
+        delivery_facts.remember(con, contract, business.timezone, parameters, shapes, run_id)
         con.execute("drop table accepted")
         con.execute("drop table outgoing")
         con.execute("delete from ops.loaded where feed = ?", [feed])

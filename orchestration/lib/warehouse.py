@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import duckdb
 
@@ -31,6 +32,11 @@ create table if not exists ops.deliveries (
 -- which gate refused it, and how many of its rows were bad, whether they are loaded or not
 alter table ops.deliveries add column if not exists gate varchar;
 alter table ops.deliveries add column if not exists rows_bad bigint;
+-- what is remembered of each delivery that stands accepted (`delivery_facts`): `columns` of its header, or of NDJSON the keys
+-- that nothing reads; the newest event's day; how many keys it tells in two ways; rows that a rule only warns of
+create table if not exists ops.delivery_facts (
+    delivery varchar, feed varchar, pattern varchar, delivery_day date, file varchar, columns varchar[], newest_day date,
+    repeated_keys bigint, repeated_sample varchar, rows_warned bigint, warned varchar, run_id varchar);
 create table if not exists ops.quarantine (
     feed varchar, delivery varchar, delivery_day date, file varchar, line bigint, raw_text varchar, reasons varchar[],
     run_id varchar);
@@ -69,7 +75,7 @@ FEED_STATES_DDL = """
 create or replace view ops.feed_states as
 with waived as (from ops.acceptances where used_at is not null),
 due as (
-    select f.feed, cast(d as date) as day
+    select f.feed, cast(d as date) as day, coalesce(cast(d as date) <= f.due_through, true) as is_due
     from ops.feeds f
     join (select feed, min(delivery_day) as first_day from ops.deliveries group by feed) s using (feed)
     cross join ops.clock c,
@@ -85,8 +91,16 @@ arrived as (
     )
 ),
 missing as (
-    select feed, count(*) as days, max(day) as last_missing, any_value(last_due) as last_due
-    from (select *, max(day) over (partition by feed) as last_due from due) d
+    -- What is not due yet holds nothing up, but the data end before it all the same.
+    select
+        feed, count(*) filter (where is_due) as days, max(day) filter (where is_due) as last_missing,
+        any_value(last_due) as last_due, max(day) = any_value(last_day) as is_open
+    from (
+        select
+            *, max(day) over (partition by feed) as last_day,
+            max(day) filter (where is_due) over (partition by feed) as last_due
+        from due
+    ) d
     where not exists (
         from arrived x where x.feed = d.feed and x.delivery_day = d.day
     )
@@ -112,7 +126,7 @@ select
     least(
         (select data_through from ops.clock),
         d.first_refused_day - 1,
-        case when m.last_missing = m.last_due then coalesce(d.data_through, date '0001-01-01') end
+        case when m.is_open then coalesce(d.data_through, date '0001-01-01') end
     ) as complete_through
 from ops.feeds f left join delivered d using (feed) left join missing m using (feed)
 where f.is_on
@@ -148,23 +162,35 @@ def tx(con: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
     con.execute("commit")
 
 
+def now_in(zone: str) -> datetime:
+    """Now in a time zone."""
+    return datetime.now(ZoneInfo(zone))
+
+
 def prepare(con: duckdb.DuckDBPyConnection, config: CxConfig) -> None:
     """Create what is missing in `ops` and `raw`, and write the configured values that SQL reads."""
+    now = now_in(config.business.timezone)
     with tx(con):
         con.execute(OPS_DDL)
         con.execute(RESTATEMENTS_DDL)
         for contract in load_contracts().values():
             con.execute(raw_table_ddl(contract))
+            con.execute(f"alter table raw.{ident(contract.id)} add column if not exists _extra varchar")
         deliveries = {feed: contract.delivery for feed, contract in load_contracts().items()}
         deliveries |= {source.feed: source.delivery for source in config.feed if source.delivery}
         con.execute(
             "create or replace table ops.feeds as select unnest($1) as feed, unnest($2) as delivery, unnest($3) as is_on, "
-            "cast(unnest($4) as varchar) as expected",
+            "cast(unnest($4) as varchar) as expected, cast(unnest($5) as date) as due_through",
             [
                 [*deliveries],
                 [*deliveries.values()],
                 [any(s.feed == feed for s in config.feed) for feed in deliveries],
                 [next((s.expected for s in config.feed if s.feed == feed and s.expected), None) for feed in deliveries],
+                # A view has no clock of its own: a run sees one and the same state from its beginning to its end.
+                [
+                    min((t for s in config.feed if s.feed == feed and (t := s.due_through(now))), default=None)
+                    for feed in deliveries
+                ],
             ],
         )
         values = config.business.model_dump()

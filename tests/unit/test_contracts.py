@@ -9,7 +9,7 @@ import duckdb
 import pytest
 import yaml
 
-from data_quality.contract import CONTRACTS_DIR, DOMAINS, ContractError, contracts_of, load_contracts
+from data_quality.contract import CONTRACTS_DIR, DOMAINS, ContractError, Limits, contracts_of, load_contracts
 from data_quality.rules import RAW_TYPES, exclusion_expression, ident, literal, raw_table_ddl, rule_sql
 
 GOOD: dict[str, Any] = {
@@ -39,8 +39,8 @@ def test_a_right_contract_is_loaded(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"delivery": "weekly"}, "delivery: Input should be 'append', 'delta' or 'snapshot'"),
-        ({"deliver": "delta"}, "deliver: Extra inputs"),
+        ({"delivery": "weekly"}, "delivery: is 'weekly'; write 'append', 'delta' or 'snapshot'"),
+        ({"deliver": "delta"}, "deliver: there is no such key; did you mean 'delivery'? There are id, kind"),
         ({"domain": None}, "domain: "),
         ({"versionColumn": "changed_at"}, "versionColumn 'changed_at' is not a property"),
         ({"versionColumn": "thing_id"}, "versionColumn 'thing_id' must be a timestamp"),
@@ -51,7 +51,13 @@ def test_a_right_contract_is_loaded(tmp_path: Path) -> None:
         ({"properties": [THING, {**AT, "logicalType": "datetime"}]}, "properties.1.logicalType: "),
         ({"properties": [THING, {**AT, "name": 'at"; drop'}]}, "properties.1.name: "),
         ({"properties": [THING, {**AT, "name": "_line"}]}, "properties.1.name: "),
-        ({"quality": [{**RULE, "severity": "warning"}]}, "quality.0.severity: "),
+        ({"quality": [{**RULE, "severity": "warnings"}]}, "write 'error' or 'warning'; did you mean 'warning'?"),
+        ({"limits": {"quarantine": 0.1}}, "limits.quarantine: there is no such key; did you mean 'quarantineShare'?"),
+        ({"limits": {"freshnessDays": 2}, "eventTime": None}, "freshnessDays needs an eventTime"),
+        ({"properties": [THING, {**AT, "relationships": [{"to": "thing_id"}]}]}, "write feed and column, like persons.person_id"),
+        ({"properties": [THING, {**AT, "relationships": [{"to": "thingz.at"}]}]}, "no feed 'thingz'; did you mean 'things'?"),
+        ({"properties": [THING, {**AT, "relationships": [{"to": "things.att"}]}]}, "no property 'att'; did you mean 'at'?"),
+        ({"properties": [THING, {**AT, "relationships": [{"to": "things.thing_id"}]}]}, "is of type string, and 'at' of type"),
         ({"quality": [RULE, RULE]}, "a rule is named twice"),
         ({"limits": {"quarantineShare": 5, "volumeRatio": [0.5, 2]}}, "limits.quarantineShare: "),
         ({"limits": {"quarantineShare": 0.1, "volumeRatio": [2, 0.5]}}, "limits.volumeRatio: "),
@@ -61,6 +67,56 @@ def test_a_wrong_contract_is_refused_with_its_file_and_place(tmp_path: Path, cha
     with pytest.raises(ContractError) as error:
         loaded(tmp_path, yaml.safe_dump({**GOOD, **change}))
     assert str(error.value).startswith(f"{tmp_path / 'things.yml'}: ") and said in str(error.value)
+
+
+BY_HAND = """\
+id: things
+kind: DataContract
+version: 1.0.0
+status: active
+domain: crm
+description: x
+delivery: delta
+versionColumn: at
+eventTime: at
+properties:
+  - {name: thing_id, logicalType: string, description: x, primaryKey: true, required: true}
+  - {name: at, logicalType: timestamp, description: x}
+  - name: size
+    logicalType: number
+    description: x
+limits:
+  quarantineShare: 0.1
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("delivery: delta", "delivery: deltas", "line 7: delivery: is 'deltas'; write 'append', 'delta' or 'snapshot'"),
+        ("eventTime: at", "eventTime: when", "line 9: eventTime 'when' is not a property"),
+        ("thing_id, logicalType", "thing_id, logicaltype", "line 11: properties.0.logicaltype: there"),
+        ("thing_id, logicalType", "thing_id, logicaltype", "line 11: properties.0.logicalType: is missing"),
+        ("logicalType: number", "logicalType: numeric", "line 14: properties.2.logicalType: is 'numeric'; write '"),
+        ("- name: size", "- name: at", "line 13: properties.2.name: a property is named twice: 'at'"),
+        ("quarantineShare: 0.1", "quarantineShare: many", "line 17: limits.quarantineShare: is 'many': "),
+        ("status: active\n", "status: active\nstatus: active\n", "line 5: status: stands here twice, first on line 4"),
+        ("id: things", "id: thing", "line 1: id is 'thing', expected 'things'"),
+        ("domain: crm", "domain: [crm", "line 6: is no YAML: "),
+    ],
+)  # fmt: skip
+def test_a_wrong_contract_is_refused_with_its_line(tmp_path: Path, old: str, new: str, said: str) -> None:
+    loaded(tmp_path, BY_HAND)
+    assert old in BY_HAND
+    with pytest.raises(ContractError) as error:
+        loaded(tmp_path, BY_HAND.replace(old, new))
+    assert f"{tmp_path / 'things.yml'}: {said}" in str(error.value)
+
+
+def test_limits_that_are_not_written_are_the_usual_ones(tmp_path: Path) -> None:
+    loaded(tmp_path, yaml.safe_dump({key: value for key, value in GOOD.items() if key != "limits"}))
+    assert load_contracts(tmp_path)["things"].limits == Limits()
+    assert Limits().quarantineShare == 0.05 and Limits().freshnessDays is None
 
 
 @pytest.mark.parametrize("text", ["", "- a\n- b\n", "id: [", "\tid: x"])

@@ -674,7 +674,7 @@ def test_the_verdicts_of_a_load_do_not_show_its_chunks(home: Home, monkeypatch: 
         told.append(_told(home))
         ingest.reset_feeds(home.con, home.settings, ["refunds"])
     assert told[0] == told[1] == told[2]
-    held, rules, low, high, repeated = told[0]
+    held, rules, low, high, repeated, *others = told[0]
     assert held.startswith("HELD: readable on refunds: r_2026-01-22.csv: line 2") and "(1 of 26, " in held
     assert rules.startswith("HELD: row_rules") and "(1 of 26, first: refunds:r_2026-01-23.csv)" in rules
     assert low == (
@@ -682,3 +682,5 @@ def test_the_verdicts_of_a_load_do_not_show_its_chunks(home: Home, monkeypatch: 
         "(1 of 26, first: refunds:r_2026-02-03.csv)"
     )
     assert high.startswith("passed: volume") and repeated.startswith("warning: repeated_content")
+    assert [sentence.split()[0] for sentence in others] == ["passed:", "passed:", "passed:", "warning:"]
+    assert others[-1].startswith("warning: freshness on refunds: 15 (bound: 14)")

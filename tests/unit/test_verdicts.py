@@ -10,9 +10,23 @@ import great_expectations.expectations as gxe
 import pandas as pd
 import pytest
 
-from data_quality.suites.delivery import READABLE, REPEAT, ROW_RULES, VOLUME, arrival_checks, hold_checks, warn_checks
+from data_quality.suites.delivery import (
+    DRIFT,
+    FRESHNESS,
+    KEYS,
+    READABLE,
+    REFERENCES,
+    REPEAT,
+    ROW_RULES,
+    VOLUME,
+    WARNINGS,
+    arrival_checks,
+    hold_checks,
+    reference_checks,
+    warn_checks,
+)
 from data_quality.suites.judge import Check, CheckDidNotRun, judge
-from data_quality.suites.marts import MOVED, PLAUSIBLE, mart_checks
+from data_quality.suites.marts import METRIC_MOVED, MOVED, PLAUSIBLE, mart_checks
 from data_quality.verdict import Verdict, of_run, record, refusals
 from orchestration.lib.warehouse import OPS_DDL
 
@@ -20,10 +34,12 @@ GOOD_DELIVERY: dict[str, Any] = {
     "feed": "orders", "delivery": "orders:a.csv", "day": date(2026, 1, 5), "problem": "", "problems": 0,
     "rows_read": 100, "rows_bad": 5,
     "bad_share": 0.05, "bad_limit": 0.05, "volume": 100.0, "volume_low": 50.0, "volume_high": 200.0, "repeats": 0,
+    "drifts": 0, "drift": "", "repeated_keys": "0", "repeated_share": 0.1, "repeated_limit": 0.1, "rows_warned": 0, "warned": "0",
+    "days_old": 3, "days_old_limit": 3,
 }  # fmt: skip
 GOOD_MART: dict[str, Any] = {
     "mart": "sales_daily", "label": "sales_daily", "rows": 10, "late_rows": 0, "not_finite": 0, "volume": 5.0, "volume_low": 5.0,
-    "volume_high": 5.0,
+    "volume_high": 5.0, "move": 3.0, "move_limit": 3.0, "moves": "",
 }  # fmt: skip
 
 
@@ -72,8 +88,19 @@ def test_sentences() -> None:
 def test_a_good_delivery_passes_every_gate_on_its_bounds() -> None:
     rows = [{}, {"delivery": "b", "volume": 50.0}, {"delivery": "c", "volume": 200.0}]
     verdicts, failed = judge(profile(GOOD_DELIVERY, *rows), "feed", hold_checks() + warn_checks(), "delivery")
-    assert [(v.gate, v.passed) for v in verdicts] == [(gate, True) for gate in (READABLE, ROW_RULES, VOLUME, VOLUME, REPEAT)]
-    assert failed == {READABLE: set(), ROW_RULES: set(), VOLUME: set(), REPEAT: set()}
+    assert [(v.gate, v.passed) for v in verdicts] == [
+        (gate, True) for gate in (READABLE, ROW_RULES, VOLUME, VOLUME, REPEAT, DRIFT, KEYS, WARNINGS, FRESHNESS)
+    ]
+    assert failed == {
+        READABLE: set(),
+        ROW_RULES: set(),
+        VOLUME: set(),
+        REPEAT: set(),
+        DRIFT: set(),
+        KEYS: set(),
+        WARNINGS: set(),
+        FRESHNESS: set(),
+    }
 
 
 @pytest.mark.parametrize(
@@ -84,6 +111,10 @@ def test_a_good_delivery_passes_every_gate_on_its_bounds() -> None:
         ({"volume": 49.0}, VOLUME, "warn", "49", "50"),
         ({"volume": 201.0}, VOLUME, "warn", "201", "200"),
         ({"repeats": 1}, REPEAT, "warn", "1", "0"),
+        ({"drifts": 1, "drift": "new: a"}, DRIFT, "warn", "new: a", "the columns of earlier deliveries"),
+        ({"repeated_share": 0.11, "repeated_keys": "2 (a, b)"}, KEYS, "warn", "2 (a, b)", "0.1"),
+        ({"rows_warned": 1, "warned": "1: r"}, WARNINGS, "warn", "1: r", "0"),
+        ({"days_old": 4}, FRESHNESS, "warn", "4", "3"),
     ],
 )  # fmt: skip
 def test_a_failing_delivery_fails_its_gate_only(
@@ -97,7 +128,7 @@ def test_a_failing_delivery_fails_its_gate_only(
     assert (verdict.figure, verdict.bound) == (figure, bound)
     assert verdict.message.endswith("(1 of 2, first: bad)") and [row["delivery"] for row in verdict.sample] == ["bad"]
     assert {name: rows for name, rows in failed.items() if rows} == {gate: {"bad"}}
-    assert len(verdicts) == 10, "each check judges each of both feeds"
+    assert len(verdicts) == 18, "each check judges each of both feeds"
 
 
 def test_arrival() -> None:
@@ -110,6 +141,19 @@ def test_arrival() -> None:
     assert "orders 2" in verdicts[0].message
 
 
+def test_references() -> None:
+    frame = pd.DataFrame(
+        [
+            {"feed": "orders", "label": f"orders.{n}", "orphans": f"{n} of 9", "orphan_count": n, "orphan_limit": 2.5}
+            for n in (2, 3)
+        ]
+    )
+    (verdict,) = judge(frame, "feed", reference_checks(), "label")[0]
+    assert (verdict.gate, verdict.severity, verdict.passed, verdict.figure) == (REFERENCES, "warn", False, "3 of 9")
+    assert "first: orders.3" in verdict.message
+    assert all(v.passed for v in judge(frame[:1], "feed", reference_checks(), "label")[0])
+
+
 @pytest.mark.parametrize(
     ("change", "gate", "severity"),
     [
@@ -117,6 +161,7 @@ def test_arrival() -> None:
         ({"not_finite": 1}, PLAUSIBLE, "block"),
         ({"volume": 4.9}, MOVED, "warn"),
         ({"volume": 5.1}, MOVED, "warn"),
+        ({"move": 3.1}, METRIC_MOVED, "warn"),
     ],
 )
 def test_marts(change: dict[str, Any], gate: str, severity: str) -> None:
@@ -145,5 +190,5 @@ def test_two_rows_of_one_name_are_an_error() -> None:
 
 def test_an_empty_profile_has_no_verdicts_and_no_failed_rows() -> None:
     assert judge(profile(GOOD_MART).reindex(columns=list(GOOD_MART)), "mart", mart_checks(), "label") == (
-        [], {PLAUSIBLE: set(), MOVED: set()},
+        [], {PLAUSIBLE: set(), MOVED: set(), METRIC_MOVED: set()},
     )  # fmt: skip

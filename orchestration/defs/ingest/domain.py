@@ -65,7 +65,8 @@ def domain_assets(domain: str) -> list[dg.AssetsDefinition]:
         can_subset=True,
     )
     def raw(context: dg.AssetExecutionContext, cx_home: CxHome) -> Iterator[dg.MaterializeResult]:
-        feeds = sorted(key.path[-1] for key in context.selected_asset_keys)
+        # Holidays first: they say which days of the others are no usual ones.
+        feeds = sorted((key.path[-1] for key in context.selected_asset_keys), key=lambda feed: (feed != "holidays", feed))
         with cx_home.warehouse() as con:
             ingest.require_a_clock(con)
             is_rebuild = context.run.tags.get(FULL_REFRESH_TAG) == "true"
