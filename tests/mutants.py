@@ -322,10 +322,15 @@ def judge(mutant: Mutant, compiled: Compiled, unit_world: World, worlds: list[Wo
 def _unit_differs(con: duckdb.DuckDBPyConnection, right: str, wrong: str, columns: list[str]) -> bool:
     picked = ", ".join(columns)
     sides = (f"(select {picked} from ({right}))", f"(select {picked} from ({wrong}))")
+    # a walk that never ends is noticed, too
+    timer = threading.Timer(SECONDS, con.interrupt)
+    timer.start()
     try:
         return any(con.execute(f"select exists ({a} except all {b})").fetchone() == (True,) for a, b in (sides, reversed(sides)))
     except duckdb.Error:
         return True
+    finally:
+        timer.cancel()
 
 
 def _noticed(world: World, model: str, sql: str, compiled: Compiled) -> str:

@@ -50,7 +50,8 @@ whole_days as (
 clock_changes as (
   select day, min(t) as changes_at
   from (
-    select day, last_offset_us, unnest(generate_series(starts_at, ends_at - interval 1 minute, interval 1 minute)) as t
+    -- the last minute of the day is there at the latest, so where the series ends is all the same
+    select day, last_offset_us, unnest(generate_series(starts_at, ends_at, interval 1 minute)) as t
     from whole_days where offset_us <> last_offset_us
   )
   where epoch_us({{ business_time('t') }}) - epoch_us(t) = last_offset_us

@@ -36,7 +36,8 @@ carts as (
   select
     cart_id,
     max(occurred_at) as last_event_at,
-    arg_max(device, (occurred_at, event_id)) filter (where device is not null) as device,
+    -- arg_max passes over NULL: the last that is known
+    arg_max(device, (occurred_at, event_id)) as device,
     sum(case event when 'add' then coalesce(quantity, 1) when 'remove' then -coalesce(quantity, 1) else 0 end)
       filter (where emptied_at is null or occurred_at > emptied_at) as items,
     bool_or(person_id is not null) as has_person,

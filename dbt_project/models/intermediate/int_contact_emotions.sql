@@ -40,7 +40,8 @@ placed as (
 sums as (
   select
     contact_id,
-    arg_min(journey_id, (segment_index, segment_id)) filter (where journey_id is not null) as journey_id,
+    -- arg_min passes over NULL: the first that is known
+    arg_min(journey_id, (segment_index, segment_id)) as journey_id,
     min(started_at) as started_at,
     min(segment_day) as emotion_day,
     count(*) as segments,
@@ -49,7 +50,7 @@ sums as (
     count(*) filter (where sentiment = 'negative') as negative,
     any_value(valued) as valued,
     sum(value) as value_sum,
-    arg_min(person_id, (segment_index, segment_id)) filter (where person_id is not null) as person_id,
+    arg_min(person_id, (segment_index, segment_id)) as person_id,
     sum(case when place > valued - floor(valued / 3.0) then value else 0 end)
       - sum(case when place <= floor(valued / 3.0) then value else 0 end) as change_sum
   from placed

@@ -19,7 +19,6 @@ select
   link_key,
   any_value(rule) as rule,
   count(distinct root_id) as persons,
-  min(root_id) as first_root_id,
   case
     when any_value(is_role) then 'role_mailbox'
     when count(distinct root_id) > {{ setting('max_persons_per_key') }} then 'shared'

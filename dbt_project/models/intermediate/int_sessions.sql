@@ -30,8 +30,9 @@ events as (
   select
     session_id,
     min(occurred_at) as started_at,
-    arg_min(person_id, (occurred_at, event_id)) filter (where person_id is not null) as person_id,
-    arg_min(device, (occurred_at, event_id)) filter (where device is not null) as device,
+    -- arg_min passes over NULL: the first that is known
+    arg_min(person_id, (occurred_at, event_id)) as person_id,
+    arg_min(device, (occurred_at, event_id)) as device,
     sum(engaged_seconds) as engaged_seconds,
     count(*) filter (where event = 'page_view') as page_views,
     count(*) filter (where event = 'click') as clicks,

@@ -22,7 +22,7 @@
 with work as (
   select
     leg_day as metric_date, agent_id, channel, topic,
-    1 as handled_legs, cast(handle_seconds is not null as integer) as timed_legs, coalesce(handle_seconds, 0) as handle_seconds
+    1 as handled_legs, cast(handle_seconds is not null as integer) as timed_legs, handle_seconds
   from {{ ref('int_legs') }}
   where agent_id is not null and {{ affected_filter('leg_day') }}
   union all by name
