@@ -279,8 +279,8 @@ def _swapped_columns(stream: list[Token]) -> Iterator[tuple[str, list[tuple[int,
         elif lists and depth == lists[-1] and token.kind == "word" and n + 3 < len(stream):
             before, comma, other, after = stream[n - 1], *stream[n + 1 : n + 4]
             is_plain = before.text == "," or before.word == "select"
-            is_other = token.word != other.word
-            if is_plain and is_other and comma.text == "," and other.kind == "word" and (after.text == "," or after.word == "from"):
+            is_plain = is_plain and token.word != other.word
+            if is_plain and comma.text == "," and other.kind == "word" and (after.text == "," or after.word == "from"):
                 edits = [(token, f"{other.text} as {token.text}"), (other, f"{token.text} as {other.text}")]
                 yield "column", [(edited.start, edited.end, text) for edited, text in edits]
 

@@ -27,8 +27,8 @@ first_sale as (
 running as (
   select
     cast(d as date) as day,
-    sum(coalesce(t.net_amount, 0)) over to_date as net_amount,
-    sum(coalesce(t.orders, 0)) over to_date as orders
+    sum(t.net_amount) over to_date as net_amount,
+    sum(t.orders) over to_date as orders
   from first_sale f,
     unnest(generate_series(cast(f.first_day as timestamp), cast({{ data_through() }} as timestamp), interval 1 day)) as g(d)
   left join totals t on t.day = cast(d as date)
