@@ -11,7 +11,7 @@ import dagster as dg
 import pytest
 
 from data_quality.verdict import Verdict, record
-from orchestration import cli
+from orchestration import cli, run_outcome
 from orchestration.lib import alerts, report
 from orchestration.lib.report import Ran
 from orchestration.lib.run_lock import run_lock
@@ -262,7 +262,8 @@ def test_a_run_that_cx_did_not_start_has_its_report_also_when_a_step_failed(sett
 
 
 def test_a_run_that_published_has_its_report(settings: Settings) -> None:
-    _, run_id = _dagster_run(lambda run_id: publish(settings, "20260105T030000.000000Z-x", run_id))
+    instance, run_id = _dagster_run(lambda run_id: publish(settings, "20260105T030000.000000Z-x", run_id))
+    assert not run_outcome.is_at_work(instance, run_id), "who opens the home for it once more writes no second report"
     made = report.load(settings)
     assert made is not None and (made["run"], made["exit_code"], made["problems"], made["next"]) == (run_id, 0, [], [])
 
