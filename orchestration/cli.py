@@ -410,7 +410,7 @@ def _run(settings: Settings, kind: str, window: Window | None, as_json: bool) ->
             window = nightly_window(settings) if kind == "nightly" and window is None else window
             run = plan(settings, kind, window)
     except Exception as error:
-        _report_refusal(settings, run_id, kind, window, error)
+        _report_stop(settings, run_id, kind, window, error, was_refused=True)
         raise
     from orchestration import run_outcome
     from orchestration.lib import alerts
@@ -425,17 +425,18 @@ def _run(settings: Settings, kind: str, window: Window | None, as_json: bool) ->
         # Where the disk is full, Dagster cannot even write down that the run failed.
         full = disk.full(settings, [str(error)])
         if full is None:
+            _report_stop(settings, run_id, kind, window, error, was_refused=False)
             raise
         problems = [full]
     made = reports.load(settings, run_id)
     if made is None:  # the run had no word in the end, or no place to write it
         what = reports.Ran(run_id, kind, *_days(window), datetime.fromtimestamp(began, UTC), problems=tuple(problems))
         made = alerts.deliver(settings, reports.collect(settings, what))
-    folder = reports.find(settings, run_id)
     if as_json:
         _print_json(made)
     else:
-        report_command.show(made, folder and folder / reports.PAGE)
+        folder = reports.find(settings, run_id)
+        report_command.show(made, folder / reports.PAGE if folder and (folder / reports.PAGE).exists() else None)
     return int(made["exit_code"])
 
 
@@ -443,13 +444,13 @@ def _days(window: Window | None) -> tuple[date | None, date | None]:
     return (window.start, window.last) if window else (None, None)
 
 
-def _report_refusal(settings: Settings, run_id: str, kind: str, window: Window | None, error: Exception) -> None:
-    """A run that never begins has a report, too: somebody may look for last night's."""
+def _report_stop(settings: Settings, run_id: str, kind: str, window: Window | None, error: Exception, was_refused: bool) -> None:
+    """A run that never begins has a report, too, and so has one that stumbles over itself: somebody may look for last night's."""
     from orchestration.lib import alerts
     from orchestration.lib.report import Ran, collect
 
     problem = " ".join(str(error).split())
-    alerts.deliver(settings, collect(settings, Ran(run_id, kind, *_days(window), problems=(problem,), was_refused=True)))
+    alerts.deliver(settings, collect(settings, Ran(run_id, kind, *_days(window), problems=(problem,), was_refused=was_refused)))
 
 
 @contextmanager

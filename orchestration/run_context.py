@@ -44,7 +44,7 @@ class CxHome(dg.ConfigurableResource):
             RunLocked: another live process holds it.
         """
         settings, instance, run_id = self.settings, context.instance, context.run_id
-        is_run = instance is not None and run_id is not None
+        is_run = run_outcome.is_at_work(instance, run_id)
         made = None
         self._models.clear()
         try:

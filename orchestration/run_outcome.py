@@ -53,6 +53,12 @@ def problems_of(events: Iterable[Any]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def is_at_work(instance: dg.DagsterInstance | None, run_id: str | None) -> bool:
+    """Whether this is a run, and one that has not ended: `dagster job execute` opens the home once more after its run."""
+    run = instance.get_run_by_id(run_id) if instance is not None and run_id is not None else None
+    return run is not None and not run.is_finished
+
+
 def ran(instance: dg.DagsterInstance, run_id: str, problem: str | None = None) -> report.Ran | None:
     """The run as Dagster's storage tells it when its steps are done; None where it is none that publishes.
 

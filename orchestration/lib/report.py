@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from data_quality.acceptance import ACCEPTABLE
 from data_quality.contract import load_contracts
 from data_quality.rules import ident, literal
 from data_quality.verdict import Verdict, of_run
@@ -180,7 +181,7 @@ def _find(con: duckdb.DuckDBPyConnection, settings: Settings, run_id: str) -> _F
         con, f"{columns} {of_run_now} and status <> 'accepted' order by status, feed, delivery_day, file limit {_LISTED}", run_id
     )
     found.refused_standing = _rows(
-        con, f"{columns} from ops.deliveries where status = 'refused' order by feed, delivery_day, file limit {_LISTED}"
+        con, f"{columns}, gate from ops.deliveries where status = 'refused' order by feed, delivery_day, file limit {_LISTED}"
     )
     found.first_refused_day = con.execute("select min(delivery_day) from ops.deliveries where status = 'refused'").fetchone()[0]
     try:
@@ -418,12 +419,14 @@ def _next(settings: Settings, ran: Ran, report: dict[str, Any], first_refused: d
             case "failed", _:
                 step(f"correct the model or definition behind {gate['subject']} (sample rows below); no day is lost", again)
             case "held", "row_rules":
-                bad = settings.quarantine / f"{ran.run_id}.{gate['subject']}.ndjson"
-                step(f"see which rows of {gate['subject']} are bad, and why", f"less {shlex.quote(str(bad))}")
+                step(f"see which rows of {gate['subject']} are bad, and why", f"cx quarantine show --feed {gate['subject']}")
             case "held", "arrival":
                 step(f"put the missing file of {gate['subject']} into {settings.landing}, then take it", again)
     for refused in report["refused_standing"]:
         step(f"deliver a corrected {refused['file']}, or correct cx.toml where it reads the file wrongly; then take it", again)
+        if refused["gate"] in ACCEPTABLE:
+            file = shlex.quote(refused["file"])
+            step("or answer for it as it is, then take it", f'cx accept {refused["gate"]} --delivery {file} --reason "..."')
     if not steps:
         if report["outcome"] == "published_stale":
             step(f"deliver what is missing of {', '.join(report['stale_feeds'])}, then take it", again)
