@@ -17,7 +17,7 @@ from datetime import UTC, date, datetime
 import duckdb
 
 from data_quality.suites.delivery import ARRIVAL, READABLE, REPEAT, ROW_RULES, VOLUME
-from data_quality.suites.marts import MOVED, PLAUSIBLE
+from data_quality.suites.marts import METRIC_MOVED, MOVED, PLAUSIBLE
 
 ACCEPTABLE = {
     ROW_RULES: "a delivery with many bad rows is loaded; its bad rows are in quarantine",
@@ -25,6 +25,7 @@ ACCEPTABLE = {
     ARRIVAL: "nothing is delivered for a day, and nothing is missing",
     REPEAT: "a day's file may be that of another day again: the day has no rows of its own, and nothing is missing",
     MOVED: "a mart's figure of a day is as unusual as it looks",
+    METRIC_MOVED: "a mart's metrics moved as oddly as it looks",
 }
 """Gates that may be accepted, and what accepting means."""
 

@@ -14,7 +14,7 @@ def accept(
     gate: Annotated[str | None, typer.Argument(help=f"The gate that failed: {', '.join(ACCEPTABLE)}.")] = None,
     delivery: Annotated[
         str | None,
-        typer.Option("--delivery", help="A delivery or its file; for arrival a day; for mart_moved a mart."),
+        typer.Option("--delivery", help="A delivery or its file; for arrival a day; for mart_moved and metric_moved a mart."),
     ] = None,
     feed: Annotated[str | None, typer.Option("--feed", help="The feed, where the file or day alone does not say it.")] = None,
     reason: Annotated[str | None, typer.Option("--reason", help="Why. It stands in every manifest and report.")] = None,

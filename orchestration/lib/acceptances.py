@@ -18,7 +18,7 @@ from data_quality import acceptance
 from data_quality.acceptance import Acceptance, NotAcceptable
 from data_quality.contract import load_contracts
 from data_quality.suites.delivery import ARRIVAL, REPEAT, ROW_RULES, VOLUME
-from data_quality.suites.marts import MOVED
+from data_quality.suites.marts import METRIC_MOVED, MOVED
 from orchestration.lib import readers, warehouse
 from orchestration.lib.dbt_manifest import gate_of_test, marts, models_on, tests_on
 from orchestration.lib.run_lock import run_lock
@@ -148,8 +148,8 @@ _Found = tuple[str, str, date, str | None, float | None]
 
 
 def _find(con: duckdb.DuckDBPyConnection, settings: Settings, gate: str, delivery: str, feed: str | None) -> _Found:
-    if gate == MOVED:
-        return _find_mart(con, delivery)
+    if gate in (MOVED, METRIC_MOVED):
+        return _find_mart(con, gate, delivery)
     if feed is not None and feed not in load_contracts():
         raise NotAcceptable(f"there is no feed '{feed}'; write one of {', '.join(load_contracts())}")
     if gate == ARRIVAL:
@@ -157,15 +157,15 @@ def _find(con: duckdb.DuckDBPyConnection, settings: Settings, gate: str, deliver
     return _find_delivery(con, settings, gate, delivery, feed)
 
 
-def _find_mart(con: duckdb.DuckDBPyConnection, mart: str) -> _Found:
+def _find_mart(con: duckdb.DuckDBPyConnection, gate: str, mart: str) -> _Found:
     if mart not in marts():
-        raise NotAcceptable(f"{MOVED} is about a mart: write one as --delivery, like sales_daily. There is no mart '{mart}'")
+        raise NotAcceptable(f"{gate} is about a mart: write one as --delivery, like sales_daily. There is no mart '{mart}'")
     row = con.execute(
         "select figure, passed from ops.verdicts where gate = ? and subject = ? order by judged_at desc, passed limit 1",
-        [MOVED, mart],
+        [gate, mart],
     ).fetchone()
     if row is None or row[1]:
-        raise NotAcceptable(f"{MOVED} did not fail on {mart} in the last run: there is nothing to accept")
+        raise NotAcceptable(f"{gate} did not fail on {mart} in the last run: there is nothing to accept")
     day = con.execute("select data_through from ops.clock").fetchone()[0]
     return mart, mart, day, f"figure {row[0]}", None
 

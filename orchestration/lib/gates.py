@@ -15,7 +15,7 @@ from data_quality.contract import load_contracts
 from data_quality.rules import ident, literal
 from data_quality.suites.delivery import ARRIVAL, READABLE, ROW_RULES, reference_checks
 from data_quality.suites.judge import figure_text, judge
-from data_quality.suites.marts import MOVED, PLAUSIBLE, mart_checks
+from data_quality.suites.marts import METRIC_MOVED, MOVED, PLAUSIBLE, mart_checks
 from data_quality.verdict import Verdict
 from orchestration.lib import delivery_facts
 from orchestration.lib.dbt_build import MODEL_GATE
@@ -320,9 +320,11 @@ def _accepted_moves(con: duckdb.DuckDBPyConnection, profile: Any) -> dict[tuple[
     through, today = con.execute(
         "select data_through, cast(timezone(s.timezone, now()) as date) from ops.clock cross join ops.settings s"
     ).fetchone()
-    figures = {row["label"]: figure_text(row["volume"]) for row in profile.to_dict("records")}
+    rows = profile.to_dict("records")
+    figures = {(MOVED, row["label"]): figure_text(row["volume"]) for row in rows}
+    figures |= {(METRIC_MOVED, row["label"]): figure_text(row["moves"]) for row in rows}
     return {
         (a.gate, a.delivery): a.sentence()
-        for a in acceptance.in_force(con, today, (MOVED,))
-        if a.day == through and a.content_hash == f"figure {figures.get(a.delivery)}"
+        for a in acceptance.in_force(con, today, (MOVED, METRIC_MOVED))
+        if a.day == through and a.content_hash == f"figure {figures.get((a.gate, a.delivery))}"
     }

@@ -276,7 +276,11 @@ def _value(settings: Settings, feed: str, column: str, raw: str, record: dict[st
 
 def _acceptances(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     """Who answers for which failed gate, newest first."""
-    rows = _rows(con, f"from ops.acceptances where expires_on >= current_date order by accepted_at desc limit {_LISTED}")
+    # A second row says when it was first used.
+    rows = _rows(
+        con,
+        f"from ops.acceptances where expires_on >= current_date and used_at is null order by accepted_at desc limit {_LISTED}",
+    )
     for row in rows:
         row["accepted_by"] = row.pop("who")
     return [{name: value for name, value in row.items() if value is not None} for row in rows]
@@ -440,6 +444,8 @@ def _next(settings: Settings, ran: Ran, report: dict[str, Any], first_refused: d
 
 def _again(settings: Settings, ran: Ran, first_refused: date | None) -> str:
     """The command that takes what this run took, and refused deliveries before it, once more."""
+    if ran.kind == "retry":
+        return "cx quarantine retry"
     if ran.kind not in ("nightly", "backfill") or ran.first_day is None or ran.last_day is None:
         return f"cx {ran.kind}"
     try:

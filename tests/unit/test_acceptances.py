@@ -351,7 +351,7 @@ def test_an_unusual_move_is_accepted_for_its_figure_and_day(monkeypatch: pytest.
         judged = gates.judge_marts(con, {"orders"})
         record(con, "run", judged)
         assert failed(judged) == [("mart_moved", "sales_daily", False)]
-        subject, what, day, content, figure = acceptances._find_mart(con, "sales_daily")
+        subject, what, day, content, figure = acceptances._find_mart(con, "mart_moved", "sales_daily")
         ends = date.today() + timedelta(days=9)
         acceptance.append(
             con, [Acceptance("mart_moved", subject, what, day, content, figure, "strike", "x", datetime(2025, 7, 1), ends)]
