@@ -44,7 +44,7 @@ with days as (
 ),
 -- The day that became final tonight; an older one was judged before.
 newest as (
-    select * from days where final_on = $1 and n >= min_n
+    select * from days where final_on = $1 and n >= coalesce(cast($3 as integer), min_n)
     qualify row_number() over (partition by metric, dimensions order by day desc) = 1
 ),
 before as (
@@ -105,11 +105,11 @@ def move_limit(judged: int) -> float:
     return -NormalDist().inv_cdf(NormalDist().cdf(-3) / max(judged, 1))
 
 
-def moves(con: duckdb.DuckDBPyConnection, through: date, closed: list[date]) -> list[Move]:
+def moves(con: duckdb.DuckDBPyConnection, through: date, closed: list[date], min_n: int | None = None) -> list[Move]:
     """Every metric with an interval that can be judged on the day that became final on `through`, largest move first.
 
     A day with fewer observations than the metric's `min_n` is not judged, nor one without 4 same weekdays before it. Days
-    on which the company is closed are neither judged nor usual.
+    on which the company is closed are neither judged nor usual. `min_n` holds for all metrics instead of their own.
     """
-    rows: list[tuple[Any, ...]] = con.execute(_MOVES, [through, closed]).fetchall()
+    rows: list[tuple[Any, ...]] = con.execute(_MOVES, [through, closed, min_n]).fetchall()
     return [Move(*row) for row in rows]

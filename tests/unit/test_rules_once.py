@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from data_quality import documentation
+from data_quality.acceptance import ACCEPTABLE, NEVER
 from data_quality.contract import Contract, load_contracts
 from data_quality.suites import delivery, marts
 from orchestration.lib import gates
@@ -150,3 +151,7 @@ def test_every_gate_is_in_the_list_of_gates() -> None:
     names |= {gate for gate, _ in gates.expected(set(load_contracts()), with_arrival=True) if not gate.startswith("assert_")}
     names |= {"orphans", "missing_rates", "mapped_answers", "known_scales"}
     assert {name for name in names if f"`{name}`" not in listed} == set()
+    rows = [line.split(" | ") for line in listed.splitlines() if line.startswith("| `")]
+    accepted = {gate for gate, *_, answer, _ in rows if answer.startswith("yes")}
+    assert accepted == {f"| `{gate}`" for gate in ACCEPTABLE}
+    assert {gate for gate, _, severity, *_ in rows if severity in ("block", "hold")} >= {f"| `{gate}`" for gate in NEVER}
