@@ -38,7 +38,7 @@ test: setup  ## everything CI runs
 	@VIRTUAL_ENV=$(CURDIR)/$(VENV) DAGSTER_HOME=$(CURDIR)/$(VENV)/dagster $(BIN)/dg check defs
 	@$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
-test-slow: setup  ## the tests that take minutes each: real days by night and shuffled, one path, a late file, an increment of all metrics
+test-slow: setup  ## the tests that take minutes each: real days by night and shuffled, one path, a late file, lost warehouses, what is missing, an increment of all metrics
 	@$(BIN)/python -m pytest -m minutes -n 2 --dist load
 
 soak: setup  ## 200 random histories, every publication compared with a full rebuild and with books kept in Python (two hours)

@@ -42,7 +42,7 @@ import yaml
 
 from data_quality.contract import load_contracts
 from orchestration.lib import dbt_build, ingest, warehouse
-from orchestration.lib.dbt_manifest import ensure_manifest, manifest_json, marts, marts_on, models_on, runner_manifest
+from orchestration.lib.dbt_manifest import ensure_manifest, in_order, manifest_json, marts, marts_on, models_on, runner_manifest
 from orchestration.lib.simulator import simulate
 from orchestration.lib.simulator.truth import MART_KEYS, Books, Definitions
 from orchestration.partitions import Window
@@ -50,7 +50,7 @@ from orchestration.settings import DBT_PROJECT_DIR, Business, CxConfig, Settings
 from tests.frames import differences
 from tests.histories import THEMES, History, Night, make_history
 from tests.mutations import Mutant, applied, changed, marked, mutants_of
-from tests.replay import SUMMARIES, Differs, Replay, _full_refresh_sql, domains_of, in_order
+from tests.replay import SUMMARIES, Differs, Replay, _full_refresh_sql, domains_of
 
 GOAL = 0.95
 SECONDS = 30

@@ -27,7 +27,7 @@ import duckdb
 from data_quality.contract import DOMAINS, load_contracts
 from data_quality.verdict import of_run, record, refusals
 from orchestration.lib import dbt_build, gates, ingest, release, warehouse
-from orchestration.lib.dbt_manifest import ensure_manifest, manifest_json, marts_on, models_on, runner_manifest
+from orchestration.lib.dbt_manifest import ensure_manifest, in_order, marts_on, models_on, runner_manifest
 from orchestration.lib.simulator.truth import MART_KEYS, Books, Definitions
 from orchestration.partitions import Window
 from orchestration.settings import DBT_PROJECT_DIR, CxConfig, Settings
@@ -143,24 +143,6 @@ def _night(settings: Settings, run_id: str, window: Window | None, stop: tuple[s
 def domains_of(feeds: list[str]) -> list[str]:
     """The domains of the feeds, in the order a run takes them."""
     return [domain for domain in DOMAINS if any(load_contracts()[feed].domain == domain for feed in feeds)]
-
-
-def in_order(models: set[str]) -> list[str]:
-    """Models after what they need."""
-    nodes = {node["unique_id"]: node for node in manifest_json()["nodes"].values() if node["resource_type"] == "model"}
-    order: list[str] = []
-
-    def add(unique_id: str) -> None:
-        for parent in sorted(nodes[unique_id]["depends_on"]["nodes"]):
-            if parent in nodes:
-                add(parent)
-        if nodes[unique_id]["name"] not in order:
-            order.append(nodes[unique_id]["name"])
-
-    for unique_id in sorted(nodes):
-        if nodes[unique_id]["name"] in models:
-            add(unique_id)
-    return order
 
 
 def accounts_of(con: duckdb.DuckDBPyConnection, feeds: Iterable[str]) -> dict[str, Account]:

@@ -323,6 +323,24 @@ def readers_of(feed: str) -> frozenset[str]:
     return frozenset(found)
 
 
+def in_order(models: set[str]) -> list[str]:
+    """The models and all they need, each after what it needs."""
+    nodes = {node["unique_id"]: node for node in _models()}
+    order: dict[str, None] = {}
+
+    def add(unique_id: str) -> None:
+        if nodes[unique_id]["name"] not in order:
+            for parent in sorted(nodes[unique_id]["depends_on"]["nodes"]):
+                if parent in nodes:
+                    add(parent)
+            order[nodes[unique_id]["name"]] = None
+
+    for unique_id in sorted(nodes):
+        if nodes[unique_id]["name"] in models:
+            add(unique_id)
+    return list(order)
+
+
 def tests_on(models: set[str]) -> dict[str, list[str]]:
     """Data tests whose every model is among `models`, with the marts each is about."""
     names = {node["unique_id"]: node["name"] for node in _models()}

@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 
 import duckdb
+import pytest
 
 from orchestration.lib import dbt_build, release
 from orchestration.lib.dbt_manifest import models_on
@@ -112,6 +113,7 @@ def test_increments_equal_a_rebuild_under_corrections(tmp_path: Path) -> None:
     assert rows_that_differ(before, release_of(home)) == {}
 
 
+@pytest.mark.minutes
 def test_what_is_missing_stays_visible_and_what_comes_back_is_forgiven(tmp_path: Path) -> None:
     """A missing day makes its feed stale only while it is the newest, and is counted for ever; a file put back to the
     content that is loaded is not refused any more; a feed taken out of cx.toml takes its rows along, and comes back with

@@ -210,6 +210,7 @@ def test_there_is_nothing_to_rebuild_before_anything_was_taken(company: Company,
     assert run(tmp_path, "nightly", company.start) == 0, "and it did no harm"
 
 
+@pytest.mark.minutes
 def test_a_lost_warehouse_is_begun_anew_and_history_goes_on(home: Path, company: Company) -> None:
     """What was said when comes back from the newest release; no release is taken away, and nothing is called restated."""
     last = company.start + timedelta(days=DAYS - 1)

@@ -18,10 +18,11 @@ import pytest
 
 from data_quality.contract import load_contracts
 from orchestration.lib import dbt_build, ingest, warehouse
+from orchestration.lib.dbt_manifest import in_order
 from orchestration.lib.simulator.crosswalk import Crosswalk
 from orchestration.partitions import Window
 from orchestration.settings import Settings
-from tests.replay import _full_refresh_sql, in_order
+from tests.replay import _full_refresh_sql
 
 FIRST = date(2026, 1, 5)
 WORLDS, NIGHTS = 150, 5

@@ -18,7 +18,7 @@ from tests.soak import run
 histories = st.randoms(use_true_random=False).map(lambda rng: make_history(rng, nights=(2, 3)))
 
 
-@settings(max_examples=3, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=2, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
 @given(history=histories)
 def test_every_publication_equals_a_rebuild_and_the_books(history: History) -> None:
     _, found = run(history, None)

@@ -12,7 +12,7 @@ from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_
 
 from data_quality.verdict import record
 from orchestration.lib import dbt_build
-from orchestration.lib.dbt_manifest import ensure_manifest, models_on
+from orchestration.lib.dbt_manifest import ensure_manifest, in_order, marts, models_on
 from orchestration.run_context import CxHome
 
 
@@ -62,11 +62,14 @@ def dbt_models(context: dg.AssetExecutionContext, cx_home: CxHome) -> Iterator[d
             }
             for table in ("affected", "rebuilt")
         )
-    for name, seconds in built.models.items():
-        metadata: dict[str, Any] = {"seconds": round(seconds, 3)}
-        if name in looked_at:
-            metadata |= {"days_looked_at": looked_at[name], "days_rebuilt": rebuilt.get(name, 0)}
-        yield dg.MaterializeResult(asset_key=selected[name], metadata=metadata)
+    # Of a mart that is empty and stays so nothing was to be done, and that is done: else Dagster would skip its gates.
+    done = built.models | dict.fromkeys(built.idle & marts().keys(), 0.0)
+    for name in in_order(set(done)):
+        if name in done:
+            metadata: dict[str, Any] = {"seconds": round(done[name], 3)}
+            if name in looked_at:
+                metadata |= {"days_looked_at": looked_at[name], "days_rebuilt": rebuilt.get(name, 0)}
+            yield dg.MaterializeResult(asset_key=selected[name], metadata=metadata)
     failed = [verdict for verdict in built.verdicts if not verdict.passed]
     for verdict in failed:
         context.log.error(verdict.sentence())
