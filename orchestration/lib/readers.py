@@ -41,7 +41,9 @@ _CHUNK = 1 << 20
 _OWN_COLUMNS = {"_json", "_path", "_line", "_file", "_delivery", "_delivery_day", "_content_hash"}
 # No file has this text, so no field is NULL: an empty one is an empty text, as in the careful reader.
 _NO_NULL = "\x1fcxmarts has no null\x1f"
-csv.field_size_limit(1 << 24)
+_LONGEST_CELL, _LONGEST_LINE = 1 << 24, 1 << 26
+"""Characters of a cell and of a line. More is no export, but a file that would fill the memory before it is understood."""
+csv.field_size_limit(_LONGEST_CELL)
 
 
 @dataclass(frozen=True)
@@ -111,12 +113,17 @@ def discover(settings: Settings, source: FeedSource) -> Iterator[LandingFile]:
     regex = re.compile("".join(parts.get(piece, re.escape(piece)) for piece in pieces))
     zone = ZoneInfo(settings.config.business.timezone)
     found = []
-    for relative, path in _files(settings.landing, source.pattern):
+    for relative, path, leads_out in _files(settings.landing, source.pattern):
         match = regex.fullmatch(relative)
         if match is None:
             continue
+        problem = None
+        if leads_out:
+            problem = (
+                f"{relative}: is a link, or in a linked folder, that leads out of the landing folder, so it is not read. "
+                "Put the file itself there."
+            )
         try:
-            problem = None
             relative.encode()
         except UnicodeEncodeError:
             relative = relative.encode("utf-8", "backslashreplace").decode()
@@ -133,20 +140,25 @@ def discover(settings: Settings, source: FeedSource) -> Iterator[LandingFile]:
     return iter(sorted(found, key=lambda file: (file.delivery_day, file.relative)))
 
 
-def _files(landing: Path, pattern: str) -> Iterator[tuple[str, Path]]:
+def _files(landing: Path, pattern: str) -> Iterator[tuple[str, Path, bool]]:
     """Files in the folders that the pattern names, by their name under the landing folder; hidden and unfinished ones not.
 
-    A night asks for every file there is several times, so none is opened or asked for its properties.
+    With each, whether a link leads out of the landing folder: whoever may write there need not be allowed to read all that
+    cxmarts may. A night asks for every file there is several times, so none but links is asked for its properties.
     """
+    inner = landing.resolve()
     *folders, _ = pattern.replace("[", "[[]").replace("{day}", "????-??-??").split("/")
     for folder in landing.glob("/".join(folders)) if folders else [landing]:
         inside = folder.relative_to(landing).as_posix()
         if not folder.is_dir() or any(part.startswith(".") for part in inside.split("/") if part != "."):
             continue
+        is_outside = not folder.resolve().is_relative_to(inner)
         with os.scandir(folder) as entries:
             for entry in entries:
                 if not entry.name.startswith(".") and not entry.name.endswith((".tmp", ".part")) and entry.is_file():
-                    yield entry.name if inside == "." else f"{inside}/{entry.name}", folder / entry.name
+                    path = folder / entry.name
+                    leads_out = is_outside or entry.is_symlink() and not path.resolve().is_relative_to(inner)
+                    yield entry.name if inside == "." else f"{inside}/{entry.name}", path, leads_out
 
 
 def _open(path: Path) -> io.BufferedIOBase:
@@ -218,11 +230,25 @@ def _scan(file: LandingFile) -> tuple[int, int, bool]:
         empty, lf, cr, blank, delimiter, quote, spaced = (part.decode() for part in parts)
     pattern = re.compile(spaced)
     lines, delimiters, is_spaced, before = 0, 0, False, empty
+    size, most, since_end = 0, source.max_text_mb << 20 if file.path.suffix == ".gz" else None, 0
     with _open(file.path) if is_utf8 else _text(file) as handle:
         while chunk := handle.read(_CHUNK):
             lines += chunk.count(lf)
             if cr in chunk or before[-1:] == cr:
                 lines += chunk.count(cr) - (before[-1:] + chunk).count(cr + lf)
+            size += len(chunk)
+            if most is not None and size > most:
+                raise FileRefused(
+                    f"{file.relative}: decompressed it is more than {source.max_text_mb} MB of text "
+                    f"({file.path.stat().st_size:,} bytes on disk). If it is meant to be, set max_text_mb of its feed in cx.toml."
+                )
+            last = max(chunk.rfind(lf), chunk.rfind(cr))
+            since_end = since_end + len(chunk) if last < 0 else len(chunk) - last - 1
+            if since_end > _LONGEST_LINE:
+                raise FileRefused(
+                    f"{file.relative}: line {lines + 1}: is longer than {_LONGEST_LINE:,} characters. "
+                    "Ask for the file again, with its line ends."
+                )
             if is_csv:
                 delimiters += chunk.count(delimiter)
                 if not is_spaced and delimiter != blank:
@@ -248,6 +274,11 @@ def _records(file: LandingFile, text: io.TextIOWrapper, spaced_quotes: bool) -> 
         except StopIteration:
             return
         except csv.Error as error:
+            if "field larger" in str(error):
+                raise FileRefused(
+                    f"{file.relative}: line {line}: a cell has more than {_LONGEST_CELL:,} characters (a quote that is opened "
+                    "and not closed?). Correct the file and deliver it again."
+                ) from None
             raise FileRefused(
                 f"{file.relative}: line {line}: {error} (a quote that is opened and not closed, or text behind a "
                 "closing quote). Correct the file or its quote setting in cx.toml and deliver it again."
@@ -375,6 +406,9 @@ def _for_duckdb(
             unreadable.append((file, known))  # DuckDB would take the name for a pattern
             continue
         path = file.path
+        if path.suffix != ".gz" and path.name.lower().endswith((".gz", ".zst")):
+            unreadable.append((file, known))  # DuckDB would decompress what is taken as it is here
+            continue
         if file.source.encoding not in _UTF8:
             path = scratch / f"{len(readable)}.csv"
             with _text(file) as text, path.open("w", encoding="utf-8", newline="") as copy:
@@ -559,6 +593,8 @@ def _json_problem(content: str) -> str:
         return "is JSON but not an object" if not isinstance(json.loads(content), dict) else "is not JSON"
     except ValueError as error:
         return f"is not JSON: {error}"
+    except RecursionError:
+        return "is not JSON: nested too deeply"
 
 
 def _parquet_shape(file: LandingFile) -> tuple[tuple[str, ...], int]:
