@@ -429,8 +429,9 @@ def _read_fast(con: duckdb.DuckDBPyConnection, options: str, readable: _Readable
     """
     try:
         _scan_fast(con, options, list(readable))
-    except duckdb.InvalidInputException:
-        # Some structures (mixed line ends) are no rejects to DuckDB but errors: only the files that have them miss out.
+    except (duckdb.InvalidInputException, duckdb.IOException):
+        # Some structures (mixed line ends, optional fields of gzip) are no rejects to DuckDB but errors: only the files that
+        # have them miss out.
         readable = {path: pair for path, pair in readable.items() if _can_scan(con, options, path)}
         if not readable:
             return set()
@@ -458,7 +459,7 @@ def _read_fast(con: duckdb.DuckDBPyConnection, options: str, readable: _Readable
 def _can_scan(con: duckdb.DuckDBPyConnection, options: str, path: str) -> bool:
     try:
         _scan_fast(con, options, [path])
-    except duckdb.InvalidInputException:
+    except (duckdb.InvalidInputException, duckdb.IOException):
         return False
     return True
 
