@@ -284,7 +284,7 @@ def _damage_name(rng: random.Random, delivery: Delivery, lines: list[str]) -> li
                 ["'", '"', ";", "..", "\n", " ", "%s", "{a,b}", "[x]", "*", "?", "\\", "é🙂", "=1+1", "$(x)"]
             )
         case 1:
-            prefix, day, rest = delivery.name.split("_", 2)
+            prefix, _, rest = delivery.name.split("_", 2)
             delivery.name = f"{prefix}_2025-02-29_{rest}"
         case 2:
             delivery.counts["_unfinished"] = 1

@@ -157,7 +157,7 @@ def _files(landing: Path, pattern: str) -> Iterator[tuple[str, Path, bool]]:
             for entry in entries:
                 if not entry.name.startswith(".") and not entry.name.endswith((".tmp", ".part")) and entry.is_file():
                     path = folder / entry.name
-                    leads_out = is_outside or entry.is_symlink() and not path.resolve().is_relative_to(inner)
+                    leads_out = is_outside or (entry.is_symlink() and not path.resolve().is_relative_to(inner))
                     yield entry.name if inside == "." else f"{inside}/{entry.name}", path, leads_out
 
 

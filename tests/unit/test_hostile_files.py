@@ -274,7 +274,8 @@ def test_file_names_are_only_names(home: Home, tail: str) -> None:
 
 def test_json_that_is_nested_deeply_or_has_impossible_texts(home: Home) -> None:
     def one(key: str, reason: str) -> str:
-        return f'{{"refund_id":"{key}","order_id":"o","refunded_at":"2026-01-05 10:00:00","amount":5,"currency":"EUR","reason":{reason}}}\n'
+        row = f'"refund_id":"{key}","order_id":"o","refunded_at":"2026-01-05 10:00:00","amount":5,"currency":"EUR"'
+        return f'{{{row},"reason":{reason}}}\n'
 
     text = "".join(one(key, '"x"') for key in GOOD) + "[" * 200_000 + "\n" + one("a", '"é🙂"')
     rows, kept, _ = outcome(home, "j_2026-01-05.ndjson", text)
