@@ -187,6 +187,8 @@ def facts(file: LandingFile) -> FileFacts:
     except OSError as error:
         raise FileRefused(f"{file.relative}: cannot be read: {error.strerror}. Correct its permissions.") from None
     content_hash = digest.hexdigest()
+    if file.path.suffix == ".gz" and not size:
+        raise FileRefused(_damaged(file, EOFError("it has no bytes")))  # even nothing has some, compressed
     if file.source.format == "parquet":
         header, rows = _parquet_shape(file)
         return FileFacts(content_hash, size, rows, header)
@@ -194,10 +196,14 @@ def facts(file: LandingFile) -> FileFacts:
         lines, delimiters, spaced = _scan(file)
         header = _header(file, spaced) if file.source.format == "csv" else None
     except (OSError, EOFError, zlib.error) as error:
-        raise FileRefused(f"{file.relative}: cannot be decompressed: {error}. Ask for the file again.") from None
+        raise FileRefused(_damaged(file, error)) from None
     except UnicodeError:
         raise FileRefused(_encoding_problem(file)) from None
     return FileFacts(content_hash, size, lines, header, delimiters, spaced)
+
+
+def _damaged(file: LandingFile, error: Exception) -> str:
+    return f"{file.relative}: cannot be decompressed: {error}. Ask for the file again."
 
 
 def _encoding_problem(file: LandingFile) -> str:
@@ -212,6 +218,8 @@ def _encoding_problem(file: LandingFile) -> str:
         line += error.object[: error.start].decode(file.source.encoding, "replace").count("\n")
     except UnicodeError:
         pass  # UTF-16 without a byte order mark says no more than that: line 1
+    except (OSError, EOFError, zlib.error) as error:
+        return _damaged(file, error)  # what does not decode was not what was compressed
     return (
         f"{file.relative}: line {line}: bytes that are not {file.source.encoding}. "
         f"If the export is written in another encoding, set encoding in cx.toml, for example encoding = 'cp1252'."

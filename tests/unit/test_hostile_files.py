@@ -36,7 +36,7 @@ decimal = ','
 encoding = 'ENCODING'
 [[feed]]
 feed = 'refunds'
-pattern = 'j_{day}*.ndjson'
+pattern = 'j_{day}*.ndjson*'
 format = 'ndjson'
 """
 GOOD = [f"g{n}" for n in range(40)]
@@ -161,6 +161,19 @@ def test_a_truncated_gz_is_refused_and_a_gz_with_a_comment_is_read(home: Home) -
     home.put("r_2026-01-06.csv.gz", extra)
     loaded = home.load("refunds")
     assert loaded.rows_accepted == 40
+
+
+def test_damage_to_a_gz_that_shows_as_wrong_text_first_is_still_damage(home: Home) -> None:
+    home.configure(CONFIG.replace("ENCODING", "utf-16").replace("u_{day}*.csv", "u_{day}*.csv.gz"))
+    stored = gzip.compress((HEADER + good()).replace(",", ";").encode("utf-16"), 0)
+    reason = outcome(home, "u_2026-01-05.csv.gz", stored[:15] + b"xx" + stored[17:])[2]
+    home.configure(CONFIG.replace("ENCODING", "utf-8"))
+    assert reason is not None and "cannot be decompressed: CRC check failed" in reason
+
+
+def test_a_gz_of_no_bytes_is_refused_even_where_no_header_is_expected(home: Home) -> None:
+    reason = outcome(home, "j_2026-01-05.ndjson.gz", b"")[2]
+    assert reason == "j_2026-01-05.ndjson.gz: cannot be decompressed: it has no bytes. Ask for the file again."
 
 
 def test_bombs_are_bounded_in_memory_and_refused(home: Home) -> None:
