@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup docs demo test test-slow soak mutants kills disk-full two-years lint ui bench lock clean
+.PHONY: setup docs demo test test-slow soak mutants kills disk-full fuzz two-years lint ui bench lock clean
 
 setup: $(STAMP) dbt_project/target/.parsed  ## virtual environment from requirements.lock, this package, the dbt manifest
 
@@ -52,6 +52,9 @@ kills: setup  ## 200 runs killed at random moments while a reader reads; then co
 
 disk-full: setup  ## the disk fills up at each phase of a run; readers keep their release, the next run mends all (five minutes)
 	@$(BIN)/python -m tests.disk_full $(DISK_FULL_ARGS)
+
+fuzz: setup  ## 10,000 damaged deliveries: never a traceback, never a changed good row, nothing lost (FUZZ_ARGS='--deliveries N --seed S')
+	@$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
 
 docs: setup  ## docs/metrics.md, the catalogue of metrics, from the registry; docs/contracts.md from the contracts
 	@$(BIN)/python -m orchestration.lib.catalogue

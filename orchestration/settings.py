@@ -128,6 +128,8 @@ class FeedSource(BaseModel):
     delimiter: str = Field(",", min_length=1, max_length=1)
     quote: str = Field('"', min_length=1, max_length=1)
     encoding: str = "utf-8"
+    max_text_mb: int = Field(1024, ge=1, le=1_000_000)
+    """What a .gz file may hold decompressed: a few kilobytes can be made to hold terabytes."""
     decimal: Literal[".", ","] = "."
     timezone: str | None = None
     datetime_format: str | None = None

@@ -41,7 +41,9 @@ _CHUNK = 1 << 20
 _OWN_COLUMNS = {"_json", "_path", "_line", "_file", "_delivery", "_delivery_day", "_content_hash"}
 # No file has this text, so no field is NULL: an empty one is an empty text, as in the careful reader.
 _NO_NULL = "\x1fcxmarts has no null\x1f"
-csv.field_size_limit(1 << 24)
+_LONGEST_CELL, _LONGEST_LINE = 1 << 24, 1 << 26
+"""Characters of a cell and of a line. More is no export, but a file that would fill the memory before it is understood."""
+csv.field_size_limit(_LONGEST_CELL)
 
 
 @dataclass(frozen=True)
@@ -111,12 +113,17 @@ def discover(settings: Settings, source: FeedSource) -> Iterator[LandingFile]:
     regex = re.compile("".join(parts.get(piece, re.escape(piece)) for piece in pieces))
     zone = ZoneInfo(settings.config.business.timezone)
     found = []
-    for relative, path in _files(settings.landing, source.pattern):
+    for relative, path, leads_out in _files(settings.landing, source.pattern):
         match = regex.fullmatch(relative)
         if match is None:
             continue
+        problem = None
+        if leads_out:
+            problem = (
+                f"{relative}: is a link, or in a linked folder, that leads out of the landing folder, so it is not read. "
+                "Put the file itself there."
+            )
         try:
-            problem = None
             relative.encode()
         except UnicodeEncodeError:
             relative = relative.encode("utf-8", "backslashreplace").decode()
@@ -133,20 +140,25 @@ def discover(settings: Settings, source: FeedSource) -> Iterator[LandingFile]:
     return iter(sorted(found, key=lambda file: (file.delivery_day, file.relative)))
 
 
-def _files(landing: Path, pattern: str) -> Iterator[tuple[str, Path]]:
+def _files(landing: Path, pattern: str) -> Iterator[tuple[str, Path, bool]]:
     """Files in the folders that the pattern names, by their name under the landing folder; hidden and unfinished ones not.
 
-    A night asks for every file there is several times, so none is opened or asked for its properties.
+    With each, whether a link leads out of the landing folder: whoever may write there need not be allowed to read all that
+    cxmarts may. A night asks for every file there is several times, so none but links is asked for its properties.
     """
+    inner = landing.resolve()
     *folders, _ = pattern.replace("[", "[[]").replace("{day}", "????-??-??").split("/")
     for folder in landing.glob("/".join(folders)) if folders else [landing]:
         inside = folder.relative_to(landing).as_posix()
         if not folder.is_dir() or any(part.startswith(".") for part in inside.split("/") if part != "."):
             continue
+        is_outside = not folder.resolve().is_relative_to(inner)
         with os.scandir(folder) as entries:
             for entry in entries:
                 if not entry.name.startswith(".") and not entry.name.endswith((".tmp", ".part")) and entry.is_file():
-                    yield entry.name if inside == "." else f"{inside}/{entry.name}", folder / entry.name
+                    path = folder / entry.name
+                    leads_out = is_outside or (entry.is_symlink() and not path.resolve().is_relative_to(inner))
+                    yield entry.name if inside == "." else f"{inside}/{entry.name}", path, leads_out
 
 
 def _open(path: Path) -> io.BufferedIOBase:
@@ -175,6 +187,8 @@ def facts(file: LandingFile) -> FileFacts:
     except OSError as error:
         raise FileRefused(f"{file.relative}: cannot be read: {error.strerror}. Correct its permissions.") from None
     content_hash = digest.hexdigest()
+    if file.path.suffix == ".gz" and not size:
+        raise FileRefused(_damaged(file, EOFError("it has no bytes")))  # even nothing has some, compressed
     if file.source.format == "parquet":
         header, rows = _parquet_shape(file)
         return FileFacts(content_hash, size, rows, header)
@@ -182,10 +196,14 @@ def facts(file: LandingFile) -> FileFacts:
         lines, delimiters, spaced = _scan(file)
         header = _header(file, spaced) if file.source.format == "csv" else None
     except (OSError, EOFError, zlib.error) as error:
-        raise FileRefused(f"{file.relative}: cannot be decompressed: {error}. Ask for the file again.") from None
+        raise FileRefused(_damaged(file, error)) from None
     except UnicodeError:
         raise FileRefused(_encoding_problem(file)) from None
     return FileFacts(content_hash, size, lines, header, delimiters, spaced)
+
+
+def _damaged(file: LandingFile, error: Exception) -> str:
+    return f"{file.relative}: cannot be decompressed: {error}. Ask for the file again."
 
 
 def _encoding_problem(file: LandingFile) -> str:
@@ -200,6 +218,8 @@ def _encoding_problem(file: LandingFile) -> str:
         line += error.object[: error.start].decode(file.source.encoding, "replace").count("\n")
     except UnicodeError:
         pass  # UTF-16 without a byte order mark says no more than that: line 1
+    except (OSError, EOFError, zlib.error) as error:
+        return _damaged(file, error)  # what does not decode was not what was compressed
     return (
         f"{file.relative}: line {line}: bytes that are not {file.source.encoding}. "
         f"If the export is written in another encoding, set encoding in cx.toml, for example encoding = 'cp1252'."
@@ -218,11 +238,25 @@ def _scan(file: LandingFile) -> tuple[int, int, bool]:
         empty, lf, cr, blank, delimiter, quote, spaced = (part.decode() for part in parts)
     pattern = re.compile(spaced)
     lines, delimiters, is_spaced, before = 0, 0, False, empty
+    size, most, since_end = 0, source.max_text_mb << 20 if file.path.suffix == ".gz" else None, 0
     with _open(file.path) if is_utf8 else _text(file) as handle:
         while chunk := handle.read(_CHUNK):
             lines += chunk.count(lf)
             if cr in chunk or before[-1:] == cr:
                 lines += chunk.count(cr) - (before[-1:] + chunk).count(cr + lf)
+            size += len(chunk)
+            if most is not None and size > most:
+                raise FileRefused(
+                    f"{file.relative}: decompressed it is more than {source.max_text_mb} MB of text "
+                    f"({file.path.stat().st_size:,} bytes on disk). If it is meant to be, set max_text_mb of its feed in cx.toml."
+                )
+            last = max(chunk.rfind(lf), chunk.rfind(cr))
+            since_end = since_end + len(chunk) if last < 0 else len(chunk) - last - 1
+            if since_end > _LONGEST_LINE:
+                raise FileRefused(
+                    f"{file.relative}: line {lines + 1}: is longer than {_LONGEST_LINE:,} characters. "
+                    "Ask for the file again, with its line ends."
+                )
             if is_csv:
                 delimiters += chunk.count(delimiter)
                 if not is_spaced and delimiter != blank:
@@ -248,6 +282,11 @@ def _records(file: LandingFile, text: io.TextIOWrapper, spaced_quotes: bool) -> 
         except StopIteration:
             return
         except csv.Error as error:
+            if "field larger" in str(error):
+                raise FileRefused(
+                    f"{file.relative}: line {line}: a cell has more than {_LONGEST_CELL:,} characters (a quote that is opened "
+                    "and not closed?). Correct the file and deliver it again."
+                ) from None
             raise FileRefused(
                 f"{file.relative}: line {line}: {error} (a quote that is opened and not closed, or text behind a "
                 "closing quote). Correct the file or its quote setting in cx.toml and deliver it again."
@@ -375,6 +414,9 @@ def _for_duckdb(
             unreadable.append((file, known))  # DuckDB would take the name for a pattern
             continue
         path = file.path
+        if path.suffix != ".gz" and path.name.lower().endswith((".gz", ".zst")):
+            unreadable.append((file, known))  # DuckDB would decompress what is taken as it is here
+            continue
         if file.source.encoding not in _UTF8:
             path = scratch / f"{len(readable)}.csv"
             with _text(file) as text, path.open("w", encoding="utf-8", newline="") as copy:
@@ -395,8 +437,9 @@ def _read_fast(con: duckdb.DuckDBPyConnection, options: str, readable: _Readable
     """
     try:
         _scan_fast(con, options, list(readable))
-    except duckdb.InvalidInputException:
-        # Some structures (mixed line ends) are no rejects to DuckDB but errors: only the files that have them miss out.
+    except (duckdb.InvalidInputException, duckdb.IOException):
+        # Some structures (mixed line ends, optional fields of gzip) are no rejects to DuckDB but errors: only the files that
+        # have them miss out.
         readable = {path: pair for path, pair in readable.items() if _can_scan(con, options, path)}
         if not readable:
             return set()
@@ -424,7 +467,7 @@ def _read_fast(con: duckdb.DuckDBPyConnection, options: str, readable: _Readable
 def _can_scan(con: duckdb.DuckDBPyConnection, options: str, path: str) -> bool:
     try:
         _scan_fast(con, options, [path])
-    except duckdb.InvalidInputException:
+    except (duckdb.InvalidInputException, duckdb.IOException):
         return False
     return True
 
@@ -559,6 +602,8 @@ def _json_problem(content: str) -> str:
         return "is JSON but not an object" if not isinstance(json.loads(content), dict) else "is not JSON"
     except ValueError as error:
         return f"is not JSON: {error}"
+    except RecursionError:
+        return "is not JSON: nested too deeply"
 
 
 def _parquet_shape(file: LandingFile) -> tuple[tuple[str, ...], int]:
