@@ -509,7 +509,9 @@ def _load_chunk(
     repeats, _ = _repeats(con, contract.id, {d: c for d, c in content.items() if d not in refused}, days, by_day, refused)
     let_through = {(v.gate, row["delivery"]) for v in verdicts if v.accepted for row in v.sample}
     used = [a for key, a in answers.items() if key in let_through and a.delivery not in refused]
-    _write(con, settings, contract, profile, refused_by, rejects, repeats | reasons, used, shapes, run_id)
+    # What a refused delivery goes on to hold may repeat another one, too; that is not why it was refused.
+    repeats = {d: original for d, original in repeats.items() if d not in refused} | reasons
+    _write(con, settings, contract, profile, refused_by, rejects, repeats, used, shapes, run_id)
     con.execute("drop table incoming")
     return _Chunk(profile, refused, verdicts, accepted)
 
