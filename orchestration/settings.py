@@ -90,6 +90,18 @@ class Business(BaseModel):
     survey_pressure_limit: int = Field(3, ge=1, le=100)
     min_group_answers: int = Field(5, ge=1, le=1000)
     association_min_persons: int = Field(30, ge=4, le=10_000)
+    clv_segment: Literal["entry_channel", "first_product_category", "none"] = "entry_channel"
+    """What customers are told apart by in fits of their lifetime value."""
+    clv_models: str = Field("mbg_nbd,bg_nbd", pattern=r"^(mbg_nbd|bg_nbd|pareto_nbd)(,(mbg_nbd|bg_nbd|pareto_nbd))*$")
+    """Purchase models to fit and compare. The first one scores, unless the other one of mbg_nbd and bg_nbd does better."""
+    clv_unit_days: int = Field(7, ge=1, le=365)
+    clv_fit_days: int = Field(7, ge=1, le=365)
+    """Days between two fits."""
+    clv_min_repeat_customers: int = Field(200, ge=10)
+    """A segment with fewer customers who bought on two days has no fit of its own; without as many altogether there is none."""
+    clv_holdout_days: int = Field(180, ge=7, le=730)
+    clv_discount_rate: float = Field(0.1, ge=0, le=1)
+    """Of a year."""
 
     @field_validator("timezone")
     @classmethod

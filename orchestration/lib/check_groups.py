@@ -34,7 +34,7 @@ _OF_FEED = {
     "mapped_answers": "rows",
     "known_scales": "rows",
 }
-_OF_MART = {"mart_plausible": "plausible", "mart_moved": "plausible", "metric_moved": "plausible"}
+_OF_MART = {"mart_plausible": "plausible", "mart_moved": "plausible", "metric_moved": "plausible", "clv_fit": "plausible"}
 _COUNT = re.compile(r"(-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)(?: of (?=raw)| ([a-z]+))?", re.IGNORECASE)
 
 

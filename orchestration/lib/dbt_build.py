@@ -59,8 +59,18 @@ def fingerprint(settings: Settings) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def build(settings: Settings, models: set[str], full_refresh: bool, progress: Callable[[str], None] = lambda _: None) -> Built:
+def build(
+    settings: Settings,
+    models: set[str],
+    full_refresh: bool,
+    progress: Callable[[str], None] = lambda _: None,
+    first: frozenset[str] = frozenset(),
+    then: Callable[[], None] = lambda: None,
+) -> Built:
     """Build the models in the warehouse and test them; tell `progress` which of how many models and tests it is at.
+
+    Models of `first` are built before the others, and `then` is called in between, if they were: for what Python makes
+    of some models and others read.
 
     A test that touches a model outside `models` is not run; `gates.expected` knows which must have been. (Not even
     where that model is an ancestor: metric_daily reads every mart that is on, and dbt knows only that it may.)
@@ -69,6 +79,19 @@ def build(settings: Settings, models: set[str], full_refresh: bool, progress: Ca
         ManifestError: dbt could not run at all.
         KeyboardInterrupt: the process was interrupted; no query of dbt goes on.
     """
+    built = Built(idle=set() if full_refresh else _idle(settings, models))
+    if first & models:
+        _run(settings, built, set(), models & first, full_refresh, progress)
+        if models & first <= built.models.keys() | built.idle:
+            then()
+    _run(settings, built, models, models - built.models.keys(), full_refresh, progress)
+    return built
+
+
+def _run(
+    settings: Settings, built: Built, tested: set[str], models: set[str], full_refresh: bool, progress: Callable[[str], None]
+) -> None:
+    """One `dbt build` of `models` and the tests of `tested`; what comes of it is added to `built`."""
     from dbt.cli.main import dbtRunner
 
     os.environ["CX_WAREHOUSE"] = str(settings.warehouse)
@@ -87,8 +110,7 @@ def build(settings: Settings, models: set[str], full_refresh: bool, progress: Ca
             progress(f"building {event.data.index} of {event.data.total}")
 
     manifest = runner_manifest()
-    built = Built(idle=set() if full_refresh else _idle(settings, models))
-    _select(manifest, models, models - built.idle)
+    _select(manifest, tested, models - built.idle)
     with _one_connection(), _interruptible():
         outcome = dbtRunner(manifest=manifest, callbacks=[told]).invoke(arguments)
     if isinstance(outcome.exception, KeyboardInterrupt):
@@ -102,11 +124,12 @@ def build(settings: Settings, models: set[str], full_refresh: bool, progress: Ca
             if node.resource_type == "model":
                 if status == "success":
                     built.models[node.name] = result.execution_time
+                elif not tested:
+                    continue  # it is built once more with all others, which wait for it
                 if node.name in bounds or status != "success":
                     built.verdicts.append(_model_verdict(con, node, status, result.message or "", bounds))
             elif node.resource_type == "test":
                 built.verdicts += _test_verdicts(con, node, status, result)
-    return built
 
 
 def _idle(settings: Settings, models: set[str]) -> set[str]:

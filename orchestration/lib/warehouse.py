@@ -65,6 +65,25 @@ create table if not exists ops.releases (release varchar, run_id varchar, data_t
 alter table ops.releases add column if not exists metrics varchar[];
 -- what contract and mapping the raw rows of a feed were read with
 create table if not exists ops.loaded (feed varchar, fingerprint varchar);
+-- fits of customer lifetime value, kept for ever (orchestration/lib/clv_fit.py): their parameters, how they would have
+-- forecast the last days, and what they forecast; columns are described in the marts clv_params, clv_backtest, ...
+create table if not exists ops.clv_fits (
+    fit_id varchar, segment varchar, currency varchar, as_of_date date, model varchar, is_used boolean, unit_days integer,
+    customers bigint, repeat_customers bigint, r double, alpha double, a double, b double, s double, beta double, p double,
+    q double, v double, r_se double, alpha_se double, a_se double, b_se double, s_se double, beta_se double, p_se double,
+    q_se double, v_se double, log_likelihood double, converged boolean, message varchar, source varchar, fitted_at timestamp,
+    run_id varchar);
+create table if not exists ops.clv_backtests (
+    fit_id varchar, segment varchar, as_of_date date, model varchar, is_preferred boolean, calibrated_on date,
+    holdout_days integer, customers bigint, purchases bigint, expected_purchases double, expected_low double,
+    expected_high double, bias double, mae double, rmse double, auc double, top_decile_share double, value decimal(18, 4),
+    expected_value double, value_bias double);
+create table if not exists ops.clv_calibration (
+    fit_id varchar, segment varchar, as_of_date date, model varchar, band integer, customers bigint, predicted_buyers double,
+    buyers bigint, predicted_share double, buyer_share double);
+create table if not exists ops.clv_forecasts (
+    fit_id varchar, segment varchar, as_of_date date, model varchar, horizon_days integer, customers bigint,
+    expected_purchases double, expected_low double, expected_high double);
 -- one row: the last complete day, the one of the newest release, and what definitions and values built the
 -- tables (null while they are being rebuilt)
 create table if not exists ops.clock (data_through date, published_through date, fingerprint varchar);

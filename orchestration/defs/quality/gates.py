@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 
 from data_quality.verdict import Verdict, of_run, record
-from orchestration.lib import check_groups, gates, report
+from orchestration.lib import check_groups, clv_fit, gates, report
 from orchestration.run_context import CxHome
 
 
@@ -36,6 +36,7 @@ def gate_checks(context: dg.AssetCheckExecutionContext, cx_home: CxHome) -> Iter
             *gates.missing_rates(con, feeds),
             *gates.survey_answers(con, feeds),
             *gates.judge_marts(con, feeds),
+            *clv_fit.judge(con, cx_home.settings.config.business, feeds),
         ]
         record(con, context.run.run_id, judged)
         verdicts = of_run(con, context.run.run_id)

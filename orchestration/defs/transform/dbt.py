@@ -1,6 +1,7 @@
 """The dbt models as assets, one by one; staging, intermediate, marts. Not partitioned: `ops.affected` says what to do.
 
-Belongs here: how models become assets, and the one step that builds them. Does not: calling dbt (`lib.dbt_build`).
+Belongs here: how models become assets, and the one step that builds them; with the fits of customer lifetime value in the
+middle of it where they are due. Does not: calling dbt (`lib.dbt_build`), fitting (`lib.clv_fit`).
 dagster-dbt's own `dbt.cli()` starts a second process and 4 CPU seconds later dbt; here dbt runs in this one.
 """
 
@@ -11,9 +12,18 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
 
 from data_quality.verdict import record
-from orchestration.lib import dbt_build
+from orchestration.lib import clv_fit, dbt_build
 from orchestration.lib.dbt_manifest import ensure_manifest, in_order, marts, models_on
-from orchestration.run_context import CxHome
+from orchestration.run_context import FIT_TAG, CxHome
+
+# The step that builds the models makes the fits in between: a step of its own would cut it in two.
+CLV_FITS = dg.AssetSpec(
+    ["ops", "clv_fits"],
+    deps=[dg.AssetKey(["intermediate", name]) for name in clv_fit.NEEDED],
+    group_name="customer_value",
+    kinds={"python", "scipy"},
+    description="Parameters of purchase and spend models by segment; every clv_fit_days days, or by `cx clv fit`.",
+)
 
 
 class Translator(DagsterDbtTranslator):
@@ -44,10 +54,14 @@ def dbt_models(context: dg.AssetExecutionContext, cx_home: CxHome) -> Iterator[d
             con.execute("update ops.clock set fingerprint = null")
             context.log.info("definitions, configured values or all rows are new: every model is built whole")
 
+        is_due = clv_fit.is_due(con, cx_home.settings.config.business)
+
     def progress(text: str) -> None:
         cx_home.progress.say(text, context.log.info)
 
-    built = dbt_build.build(cx_home.settings, set(selected), full_refresh, progress)
+    wants_fit = "clv_params" in selected and (context.run.tags.get(FIT_TAG) == "true" or is_due)
+    needed = frozenset(in_order(set(clv_fit.NEEDED))) if wants_fit else frozenset()
+    built = dbt_build.build(cx_home.settings, set(selected), full_refresh, progress, needed, lambda: _fit(context, cx_home))
     cx_home.note_models(built.models)
     with cx_home.warehouse() as con:
         record(con, context.run_id, built.verdicts)
@@ -76,3 +90,30 @@ def dbt_models(context: dg.AssetExecutionContext, cx_home: CxHome) -> Iterator[d
     if set(selected) - set(built.models) - built.idle:
         sentences = "; ".join(verdict.sentence() for verdict in failed)
         raise dg.Failure(sentences or "dbt did not build every model", allow_retries=False)
+
+
+def _fit(context: dg.AssetExecutionContext, cx_home: CxHome) -> None:
+    """Fit as of the last complete day. A fit that fails does not stop the night: the one before it goes on to score."""
+    cx_home.progress.say("fitting customer lifetime value", context.log.info)
+    with cx_home.warehouse() as con:
+        try:
+            fitted = clv_fit.fit(con, cx_home.settings.config.business, context.run_id)
+        except Exception as error:
+            record(con, context.run_id, [clv_fit.failed(error)])
+            context.log.error(f"customer lifetime value was not fitted: {error}", exc_info=True)
+            return
+    rows = [
+        {"segment": one.segment, "customers": one.customers, "model": one.model, "used": one.is_used, "why not": one.message}
+        for one in fitted
+    ]
+    context.log_event(
+        dg.AssetMaterialization(
+            CLV_FITS.key,
+            metadata={
+                "segments": len(fitted),
+                "used": sum(one.is_used for one in fitted),
+                "customers": max((one.customers for one in fitted), default=0),
+                "fits": dg.MetadataValue.table([dg.TableRecord(row) for row in rows]) if rows else "too few customers",
+            },
+        )
+    )

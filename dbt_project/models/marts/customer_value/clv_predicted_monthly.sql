@@ -1,0 +1,65 @@
+-- grain: one row per complete calendar month (its last day), segment and month of the first purchase
+{#
+  Predicted value of everybody with a purchase up to the last day of a month, by the fit that was newest then. Months before
+  the first fit have its parameters, a year back at most: `fitted_on` is later than the month there, so that is hindsight.
+  Scores are rounded before they are added up, so that sums do not depend on their order.
+#}
+{{ config(meta={
+    'matures_in': '31',
+    'reach': [
+      {'model': 'int_customer_purchases', 'entity': 'person', 'before': 0, 'after': 'open'},
+      {'model': 'int_customer_segments', 'entity': 'person', 'before': 0, 'after': 'open'},
+      {'model': 'clv_fits', 'entity': 'fit', 'before': 366, 'after': 'open'},
+    ]
+}) }}
+
+with bounds as (
+  select
+    {%- if is_incremental() %}
+    (select min(day) from ({{ affected_days() }})) as first_day,
+    {%- else %}
+    (select min(purchase_day) from {{ ref('int_customer_purchases') }}) as first_day,
+    {%- endif %}
+    (select min(fitted_on) - 366 from {{ ref('int_clv_parameters') }}) as first_scored
+),
+
+months as (
+  select month_end
+  from (
+    select last_day(cast(m as date)) as month_end, first_scored
+    from bounds,
+      unnest(generate_series(
+        cast(date_trunc('month', greatest(first_day, first_scored)) as timestamp),
+        cast({{ data_through() }} as timestamp), interval 1 month
+      )) as g(m)
+  )
+  where month_end >= first_scored and {{ affected_filter('month_end') }}
+),
+
+rfm as materialized (
+  select x.*, {{ clv_segment('s') }} as segment
+  from ({{ customer_rfm(ref('int_customer_purchases'), 'month_end', 'months') }}) x
+  left join {{ ref('int_customer_segments') }} s on x.person_id = s.person_id
+),
+
+{{ clv_scores() }}
+
+select
+  as_of_date as metric_date,
+  segment,
+  cast(date_trunc('month', first_purchase_day) as date) as cohort_month,
+  any_value(fitted_on) as fitted_on,
+  count(*) as customers,
+  cast(sum(cast(p_alive as decimal(9, 6))) as decimal(18, 6)) as expected_active,
+  cast(sum(cast(expected_purchases_365d as decimal(18, 6))) as decimal(18, 6)) as expected_purchases_365d,
+  cast(sum(cast(clv_12m as decimal(18, 4))) as decimal(18, 4)) as clv_12m,
+  cast(sum(cast(clv_24m as decimal(18, 4))) as decimal(18, 4)) as clv_24m,
+  {{ ratio('sum(cast(clv_12m as decimal(18, 4)))', 'count(*)') }} as clv_12m_mean,
+  {{ ratio('sum(cast(clv_24m as decimal(18, 4)))', 'count(*)') }} as clv_24m_mean,
+  quantile_disc(cast(clv_12m as decimal(18, 4)), 0.5) as clv_12m_p50,
+  quantile_disc(cast(clv_12m as decimal(18, 4)), 0.9) as clv_12m_p90,
+  any_value(backtest_bias) as backtest_bias,
+  {{ is_final('as_of_date', '31') }} as is_final,
+  {{ final_on('as_of_date', '31') }} as final_on
+from scores
+group by as_of_date, segment, cohort_month

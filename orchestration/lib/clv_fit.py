@@ -1,0 +1,394 @@
+"""Fits of customer lifetime value: which are due, the customers they see, how they would have forecast the last days.
+
+Belongs here: sufficient statistics out of the warehouse, the choice between models, the rows of `ops.clv_fits` and the tables
+beside it. Does not: the models themselves (`clv_models`), scores (dbt_project/macros/clv.sql), when a run asks for a fit
+(`orchestration.runs`).
+
+A fit is kept for ever and never changed: it is an input of the marts, so a rebuild scores with the fits there were.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from data_quality.verdict import Verdict
+from orchestration.lib.dbt_manifest import marts_on
+from orchestration.lib.warehouse import tx
+from orchestration.settings import Business
+
+if TYPE_CHECKING:
+    import duckdb
+    import numpy as np
+
+    from orchestration.lib.clv_models import Fit
+
+GATE = "clv_fit"
+SUBJECT = "clv_params"
+SOURCE = "cxmarts"
+NEEDED = ("int_customer_purchases", "int_customer_segments")
+"""Models that a fit reads."""
+SCORING = ("mbg_nbd", "bg_nbd")
+"""Models that SQL can score: given somebody is alive, they do not ask when the last purchase was."""
+HORIZONS = (90, 180, 365)
+EXACT_CUSTOMERS = 200_000
+"""Of more customers than this, ages and recencies are rounded to units of time and mean values to 1 %: docs/performance.md."""
+BANDS = 10
+_ALL = "all"
+_PARAMETERS = ("r", "alpha", "a", "b", "s", "beta", "p", "q", "v")
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What became of one segment."""
+
+    segment: str
+    customers: int
+    model: str
+    """The purchase model that scores, or would if it had converged."""
+    is_used: bool
+    message: str
+    """Why it is not used; empty where it is."""
+
+
+def is_due(con: duckdb.DuckDBPyConnection, business: Business) -> bool:
+    """Whether the last fit is `clv_fit_days` old on the last complete day, or there is none."""
+    newest, through = con.execute(
+        "select (select max(as_of_date) from ops.clv_fits where source = $1), data_through from ops.clock", [SOURCE]
+    ).fetchone()
+    return through is not None and (newest is None or newest + timedelta(days=business.clv_fit_days) <= through)
+
+
+def failed(error: Exception) -> Verdict:
+    """The word on a fit that stumbled."""
+    return Verdict(GATE, SUBJECT, "warn", False, message=f"the fit failed: {error}; scores go on with the fit before it")
+
+
+def judge(con: duckdb.DuckDBPyConnection, business: Business, feeds_on: set[str]) -> list[Verdict]:
+    """Whether everybody is scored by a recent fit: each segment's newest one converged, and is at most two intervals old."""
+    if SUBJECT not in marts_on(feeds_on):
+        return []
+    rows = con.execute(
+        "with newest as (select segment, max(as_of_date) as as_of_date from ops.clv_fits group by segment), "
+        "latest as (from ops.clv_fits semi join newest using (segment, as_of_date)) "
+        "select segment, max(as_of_date), bool_or(is_used), coalesce(string_agg(distinct model || ': ' || message, '; ') "
+        "filter (where message <> ''), ''), (select data_through from ops.clock) - max(as_of_date) "
+        "from latest group by segment order by segment"
+    ).fetchall()
+    odd = [
+        {"segment": segment, "fitted_on": str(day), "converged": used, "why": why, "age_days": age}
+        for segment, day, used, why, age in rows
+        if not used or (segment == _ALL and age > 2 * business.clv_fit_days)
+    ]
+    if not odd:
+        return [Verdict(GATE, SUBJECT, "warn", True, message="" if rows else "too few customers bought twice for a fit")]
+    first = odd[0]
+    why = first["why"] or f"the newest fit is {first['age_days']} days old: run `cx clv fit`"
+    return [
+        Verdict(
+            GATE, SUBJECT, "warn", False, figure=f"{len(odd)} segments", bound="0 segments",
+            message=f"scores go on with older parameters (first: {first['segment']} of {first['fitted_on']}: {why})",
+            sample=odd[:5],
+        )
+    ]  # fmt: skip
+
+
+def fit(con: duckdb.DuckDBPyConnection, business: Business, run_id: str) -> list[Fitted]:
+    """Fit every segment as of the last complete day and keep the result, in one transaction.
+
+    A fit that does not converge is kept, too, and scores nobody: the one before it goes on.
+    """
+    (as_of,) = con.execute("select data_through from ops.clock").fetchone()
+    found, rows = [], _Rows()
+    for segment, repeat_customers in _segments(con, business, as_of):
+        found.append(_fit_segment(con, business, as_of, segment, repeat_customers, rows))
+    with tx(con):
+        now = datetime.now(UTC).replace(tzinfo=None)
+        for table, records in rows.tables.items():
+            for record in records:
+                values = record | ({"fitted_at": now, "run_id": run_id} if table == "clv_fits" else {})
+                con.execute(
+                    f"insert into ops.{table} ({', '.join(values)}) values ({', '.join('?' * len(values))})", [*values.values()]
+                )
+        # Scores of months from the day of the fit on are others now.
+        con.execute(
+            "insert into ops.changes select distinct 'clv_fits', 'fit', fit_id, as_of_date, null, 'new_fit' from ops.clv_fits "
+            "where run_id = ? and is_used",
+            [run_id],
+        )
+    return found
+
+
+class _Rows:
+    """Records by table, until they are written together."""
+
+    def __init__(self) -> None:
+        self.tables: dict[str, list[dict[str, Any]]] = {
+            "clv_fits": [], "clv_backtests": [], "clv_calibration": [], "clv_forecasts": []
+        }  # fmt: skip
+
+
+def _segment_sql(business: Business) -> str:
+    return "'all'" if business.clv_segment == "none" else f"coalesce(s.{business.clv_segment}, 'unknown')"
+
+
+_RFM = (
+    "from intermediate.customer_rfm($as_of) x left join intermediate.int_customer_segments s on x.person_id = s.person_id "
+    "where $segment in ('all', {segment})"
+)
+
+
+def _segments(con: duckdb.DuckDBPyConnection, business: Business, as_of: date) -> list[tuple[str, int]]:
+    """All customers first, then segments with enough who bought on two days; with how many did."""
+    rows = con.execute(
+        f"select {_segment_sql(business)} as segment, count(*) filter (where frequency > 0) as n "
+        + _RFM.format(segment="'all'")
+        + " group by 1 order by 1",
+        {"as_of": as_of, "segment": _ALL},
+    ).fetchall()
+    least = business.clv_min_repeat_customers
+    together = [(_ALL, sum(n for _, n in rows))]
+    return [(name, n) for name, n in together + [row for row in rows if row[0] != _ALL] if n >= least]
+
+
+@dataclass
+class _Customers:
+    """Grouped customers of a segment: arrays of one length; times in days but for `unit`."""
+
+    frequency: np.ndarray
+    recency: np.ndarray
+    age: np.ndarray
+    weight: np.ndarray
+    unit: int
+
+    @property
+    def triples(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return self.frequency, self.recency / self.unit, self.age / self.unit
+
+
+def _customers(con: duckdb.DuckDBPyConnection, business: Business, as_of: date, segment: str) -> _Customers:
+    unit = business.clv_unit_days
+    rounded = f"case when n > {EXACT_CUSTOMERS} then {{0}} else {{1}} end"
+    age = rounded.format(f"round(age_days / {unit}) * {unit}", "age_days")
+    recency = rounded.format(f"least(round(recency_days / {unit}), round(age_days / {unit})) * {unit}", "recency_days")
+    found = con.execute(
+        f"with customers as (select x.* {_RFM.format(segment=_segment_sql(business))}), "
+        "counted as (select *, (select count(*) from customers) as n from customers) "
+        f"select frequency, {recency} as recency, {age} as age, count(*) as weight from counted group by all order by all",
+        {"as_of": as_of, "segment": segment},
+    ).fetchnumpy()
+    return _Customers(*(found[name].astype(float) for name in ("frequency", "recency", "age", "weight")), unit)
+
+
+def _fit_spend(
+    con: duckdb.DuckDBPyConnection, business: Business, as_of: date, segment: str, start: dict[str, float] | None
+) -> Fit:
+    from orchestration.lib.clv_models import fit_spend
+
+    found = con.execute(
+        f"with customers as (select x.* {_RFM.format(segment=_segment_sql(business))}), "
+        "counted as (select *, (select count(*) from customers) as n from customers where frequency > 0) "
+        f"select frequency, case when n > {EXACT_CUSTOMERS} and mean_value > 0 then exp(round(ln(mean_value), 2)) "
+        "else mean_value end as mean_value, count(*) as weight from counted group by all order by all",
+        {"as_of": as_of, "segment": segment},
+    ).fetchnumpy()
+    return fit_spend(*(found[name].astype(float) for name in ("frequency", "mean_value", "weight")), start)
+
+
+def _fit_segment(
+    con: duckdb.DuckDBPyConnection, business: Business, as_of: date, segment: str, repeat_customers: int, rows: _Rows
+) -> Fitted:
+    from orchestration.lib.clv_models import fit_purchases, forecast_interval
+
+    (number,) = con.execute(
+        "select count(distinct fit_id) + 1 from ops.clv_fits where as_of_date = ? and segment = ?", [as_of, segment]
+    ).fetchone()
+    about = {"fit_id": f"{as_of}-{segment}-{number}", "segment": segment, "as_of_date": as_of}
+    models = list(dict.fromkeys(business.clv_models.split(",")))
+    preferred = _backtest(con, business, as_of, segment, models, about, rows)
+    customers = _customers(con, business, as_of, segment)
+    fits = {
+        model: fit_purchases(model, *customers.triples, customers.weight, start=_last(con, segment, model)) for model in models
+    }
+    spend = _fit_spend(con, business, as_of, segment, _last(con, segment, "gamma_gamma"))
+    chosen = fits.get(preferred)
+    problems = [f"{one.model}: {one.message}" for one in (chosen, spend) if one is not None and not one.converged]
+    if spend.converged and spend.parameters["q"] <= 1:
+        problems.append("gamma_gamma: q is 1 or less, so that the mean of what customers spend is infinite")
+    if chosen is None:
+        problems.append(f"of {business.clv_models} none can score: write mbg_nbd or bg_nbd into clv_models")
+    is_used = not problems
+    for one in (*fits.values(), spend):
+        scores = is_used and one.model in (preferred, "gamma_gamma")
+        rows.tables["clv_fits"].append(
+            about | {
+                "currency": business.reporting_currency, "model": one.model, "is_used": scores,
+                "unit_days": business.clv_unit_days, "customers": int(customers.weight.sum()),
+                "repeat_customers": repeat_customers, **one.parameters,
+                **{f"{name}_se": _finite(error) for name, error in one.standard_errors.items()},
+                "log_likelihood": _finite(one.log_likelihood), "converged": one.converged, "message": one.message,
+                "source": SOURCE,
+            }
+        )  # fmt: skip
+    if is_used and chosen is not None:
+        for days in HORIZONS:
+            ahead = forecast_interval(chosen, *customers.triples, days / customers.unit, customers.weight)
+            rows.tables["clv_forecasts"].append(
+                about | {
+                    "model": chosen.model, "horizon_days": days, "customers": int(customers.weight.sum()),
+                    "expected_purchases": ahead.expected, "expected_low": ahead.lower, "expected_high": ahead.upper,
+                }
+            )  # fmt: skip
+    return Fitted(segment, int(customers.weight.sum()), preferred or "", is_used, "; ".join(problems))
+
+
+def _last(con: duckdb.DuckDBPyConnection, segment: str, model: str) -> dict[str, float] | None:
+    """The segment's newest parameters: next week's are near them."""
+    row = con.execute(
+        f"select {', '.join(_PARAMETERS)} from ops.clv_fits where segment = ? and model = ? and converged "
+        "order by as_of_date desc, fitted_at desc limit 1",
+        [segment, model],
+    ).fetchone()
+    return {name: value for name, value in zip(_PARAMETERS, row, strict=True) if value is not None} if row else None
+
+
+def _finite(value: float) -> float | None:
+    import math
+
+    return value if math.isfinite(value) else None
+
+
+def _backtest(
+    con: duckdb.DuckDBPyConnection,
+    business: Business,
+    as_of: date,
+    segment: str,
+    models: list[str],
+    about: dict[str, Any],
+    rows: _Rows,
+) -> str | None:
+    """Fit to all but the last days, compare what each model then forecasts with what came; return the model to score with.
+
+    That is the first of `models` that SQL can score, unless another one was better in both: the mean absolute error, and the
+    bias of the total. Where the history is too short to hold anything out, it is the first.
+    """
+    from orchestration.lib.clv_models import expected_purchases, fit_purchases, forecast_interval, probability_of_purchase
+
+    candidates = [model for model in models if model in SCORING]
+    (first,) = con.execute("select min(purchase_day) from intermediate.int_customer_purchases").fetchone()
+    held_out = min(business.clv_holdout_days, (as_of - first).days // 2)
+    calibrated_on = as_of - timedelta(days=held_out)
+    customers = _customers(con, business, calibrated_on, segment)
+    repeat_customers = customers.weight[customers.frequency > 0].sum() if len(customers.weight) else 0
+    if held_out < business.clv_unit_days or repeat_customers < business.clv_min_repeat_customers:
+        return candidates[0] if candidates else None
+    spend = _fit_spend(con, business, calibrated_on, segment, None)
+    later = _later(con, business, calibrated_on, as_of, segment, spend)
+    horizon = held_out / customers.unit
+    best: dict[str, tuple[float, float]] = {}
+    records = []
+    for model in models:
+        fitted = fit_purchases(model, *customers.triples, customers.weight)
+        if not fitted.converged:
+            continue
+        group = later["frequency"], later["recency"] / customers.unit, later["age"] / customers.unit
+        expected = expected_purchases(model, fitted.parameters, *group, horizon)
+        chance = probability_of_purchase(model, fitted.parameters, *group, horizon)
+        ahead = forecast_interval(fitted, *group, horizon, later["weight"])
+        weight, came, value = later["weight"], later["purchases"], float(later["value"].sum())
+        error, actual = expected - came, float(weight @ came)
+        bias = _ratio(ahead.expected - actual, actual)
+        mae = float(weight @ abs(error) / weight.sum())
+        worth = float(expected @ later["spend"]) if spend.converged else None
+        if model in SCORING and bias is not None:
+            best[model] = (mae, abs(bias))
+        records.append(
+            about | {
+                "model": model, "is_preferred": False, "calibrated_on": calibrated_on, "holdout_days": held_out,
+                "customers": int(weight.sum()), "purchases": int(actual), "expected_purchases": ahead.expected,
+                "expected_low": ahead.lower, "expected_high": ahead.upper, "bias": bias, "mae": mae,
+                "rmse": float((weight @ error**2 / weight.sum()) ** 0.5), "auc": _auc(chance, weight, came > 0),
+                "top_decile_share": _top_decile_share(expected, weight, came), "value": round(value, 4),
+                "expected_value": worth, "value_bias": None if worth is None else _ratio(worth - value, value),
+            }
+        )  # fmt: skip
+        rows.tables["clv_calibration"] += [about | {"model": model, **band} for band in _bands(chance, weight, came > 0)]
+    preferred = candidates[0] if candidates else None
+    for model in candidates[1:]:
+        if preferred in best and model in best and all(new < old for new, old in zip(best[model], best[preferred], strict=True)):
+            preferred = model
+    for record in records:
+        record["is_preferred"] = record["model"] == preferred
+    rows.tables["clv_backtests"] += records
+    return preferred
+
+
+def _later(
+    con: duckdb.DuckDBPyConnection, business: Business, calibrated_on: date, as_of: date, segment: str, spend: Fit
+) -> dict[str, np.ndarray]:
+    """Customers of the calibration, grouped with what they did after it; `spend` sums what a purchase of each was expected to bring."""
+    p, q, v = (spend.parameters[name] for name in ("p", "q", "v"))
+    found = con.execute(
+        f"""
+        with customers as (select x.* {_RFM.format(segment=_segment_sql(business))}),
+        later as (
+            select person_id, count(distinct purchase_day) as purchases, sum(amount) as value
+            from intermediate.int_customer_purchases
+            where purchase_day > $as_of and purchase_day <= $until and known_day <= $until
+            group by person_id
+        )
+        select
+            frequency, recency_days as recency, age_days as age, coalesce(purchases, 0) as purchases, count(*) as weight,
+            cast(sum(coalesce(value, 0)) as double) as value,
+            sum($p * ($v + frequency * greatest(coalesce(mean_value, 0), 0)) / ($p * frequency + $q - 1)) as spend
+        from customers left join later using (person_id)
+        group by all order by all
+        """,
+        {"as_of": calibrated_on, "until": as_of, "segment": segment, "p": p, "q": q, "v": v},
+    ).fetchnumpy()
+    return {name: column.astype(float) for name, column in found.items()}
+
+
+def _ratio(part: float, whole: float) -> float | None:
+    return part / whole if whole else None
+
+
+def _auc(chance: np.ndarray, weight: np.ndarray, bought: np.ndarray) -> float | None:
+    """Chance that a buyer had the higher probability than somebody who did not buy; ties count half (Mann-Whitney)."""
+    import numpy as np
+
+    levels, which = np.unique(chance, return_inverse=True)
+    buyers = np.bincount(which, weight * bought, len(levels))
+    others = np.bincount(which, weight * ~bought, len(levels))
+    if not buyers.sum() or not others.sum():
+        return None
+    return float((buyers @ (np.cumsum(others) - others / 2)) / (buyers.sum() * others.sum()))
+
+
+def _top_decile_share(expected: np.ndarray, weight: np.ndarray, came: np.ndarray) -> float | None:
+    """Share of the purchases that came from the tenth of customers with most expected; a group at its edge counts in part."""
+    import numpy as np
+
+    order = np.argsort(-expected, kind="stable")
+    before = np.cumsum(weight[order]) - weight[order]
+    counted = np.clip(weight.sum() / 10 - before, 0, weight[order])
+    return _ratio(float(counted @ came[order]), float(weight @ came))
+
+
+def _bands(chance: np.ndarray, weight: np.ndarray, bought: np.ndarray) -> list[dict[str, Any]]:
+    import numpy as np
+
+    band = np.minimum((chance * BANDS).astype(int), BANDS - 1)
+    found = []
+    for number in range(BANDS):
+        rows = band == number
+        customers, buyers, predicted = (float(x[rows].sum()) for x in (weight, weight * bought, weight * chance))
+        if customers:
+            found.append(
+                {
+                    "band": number + 1, "customers": int(customers), "predicted_buyers": predicted, "buyers": int(buyers),
+                    "predicted_share": predicted / customers, "buyer_share": buyers / customers,
+                }
+            )  # fmt: skip
+    return found
