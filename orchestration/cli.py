@@ -23,7 +23,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from orchestration.commands import quarantine
+from orchestration.commands import clv, quarantine
 from orchestration.commands import report as report_command
 from orchestration.commands.accept import accept, print_acceptances
 from orchestration.partitions import Window
@@ -50,6 +50,7 @@ err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 Json = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON instead of tables.")]
 app.command()(accept)
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(clv.app, name="clv")
 app.command()(report_command.report)
 Day = Annotated[datetime | None, typer.Option("--day", formats=["%Y-%m-%d"], help="Take exactly this delivery day.")]
 
@@ -394,7 +395,7 @@ def _print_headlines(settings: Settings, last: date) -> None:
     out.print(f"release: {settings.current_release / 'cx.duckdb'}")
 
 
-def _run(settings: Settings, kind: str, window: Window | None, as_json: bool) -> int:
+def _run(settings: Settings, kind: str, window: Window | None, as_json: bool, with_fit: bool = False) -> int:
     """Execute a run in this process and show its report; return the exit code. A night without a window takes what waits."""
     began = time.time()
     run_id = str(uuid.uuid4())
@@ -408,7 +409,7 @@ def _run(settings: Settings, kind: str, window: Window | None, as_json: bool) ->
             from orchestration.runs import nightly_window, plan
 
             window = nightly_window(settings) if kind == "nightly" and window is None else window
-            run = plan(settings, kind, window)
+            run = plan(settings, kind, window, with_fit)
     except Exception as error:
         _report_stop(settings, run_id, kind, window, error, was_refused=True)
         raise

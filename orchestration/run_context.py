@@ -21,8 +21,6 @@ from orchestration.settings import Settings
 
 FULL_REFRESH_TAG = "cx/full_refresh"
 """`true`: load every delivery anew and rebuild every model."""
-FIT_TAG = "cx/fit"
-"""`true`: fit customer lifetime value anew, also where that is not due."""
 PID_TAG = "cx/pid"
 """The process that works on a run: while Dagster's storage says it is running, this says whether it can be."""
 

@@ -17,6 +17,8 @@ from orchestration.partitions import FIRST_DELIVERY_DAY, Window
 from orchestration.settings import ConfigError, Settings
 
 KIND_TAG = "cx/kind"
+FIT_TAG = "cx/fit"
+"""`true`: fit customer lifetime value anew, also where that is not due."""
 # Dagster's names for a run over a range of partitions; it exports no constants for them.
 RANGE_START_TAG, RANGE_END_TAG = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
@@ -30,8 +32,8 @@ class RunPlan:
     tags: dict[str, str] = field(default_factory=dict)
 
 
-def plan(settings: Settings, kind: str, window: Window | None) -> RunPlan:
-    """Plan a run of the window; without one, of everything that is loaded (a rebuild).
+def plan(settings: Settings, kind: str, window: Window | None, with_fit: bool = False) -> RunPlan:
+    """Plan a run of the window; without one, of everything that is loaded (a rebuild). `with_fit`: value is fitted, due or not.
 
     Raises:
         ConfigError: cx.toml configures no feed, or one that has no contract.
@@ -56,6 +58,8 @@ def plan(settings: Settings, kind: str, window: Window | None) -> RunPlan:
         RANGE_START_TAG: str(window.start),
         RANGE_END_TAG: str(window.last),
     }
+    if with_fit:
+        tags[FIT_TAG] = "true"
     return RunPlan("nightly", [dg.AssetKey(["deliveries", domain]) for domain in domains] + assets, tags)
 
 

@@ -120,6 +120,36 @@ def fit(con: duckdb.DuckDBPyConnection, business: Business, run_id: str) -> list
     return found
 
 
+def keep_imported(
+    con: duckdb.DuckDBPyConnection,
+    business: Business,
+    fits: dict[tuple[str, date], list[tuple[str, dict[str, float]]]],
+    source: str,
+    now: datetime,
+) -> None:
+    """Keep fits of another library: by segment and day the models with their parameters. They score from their day on."""
+    with tx(con):
+        for (segment, day), models in fits.items():
+            fit_id = _next_id(con, day, segment)
+            for model, parameters in models:
+                values = {
+                    "fit_id": fit_id, "segment": segment, "currency": business.reporting_currency, "as_of_date": day,
+                    "model": model, "is_used": True, "unit_days": business.clv_unit_days, "customers": 0, "repeat_customers": 0,
+                    **parameters, "converged": True, "message": "", "source": source, "fitted_at": now,
+                }  # fmt: skip
+                con.execute(
+                    f"insert into ops.clv_fits ({', '.join(values)}) values ({', '.join('?' * len(values))})", [*values.values()]
+                )
+            con.execute("insert into ops.changes values ('clv_fits', 'fit', ?, ?, null, 'new_fit')", [fit_id, day])
+
+
+def _next_id(con: duckdb.DuckDBPyConnection, day: date, segment: str) -> str:
+    (number,) = con.execute(
+        "select count(distinct fit_id) + 1 from ops.clv_fits where as_of_date = ? and segment = ?", [day, segment]
+    ).fetchone()
+    return f"{day}-{segment}-{number}"
+
+
 class _Rows:
     """Records by table, until they are written together."""
 
@@ -201,10 +231,7 @@ def _fit_segment(
 ) -> Fitted:
     from orchestration.lib.clv_models import fit_purchases, forecast_interval
 
-    (number,) = con.execute(
-        "select count(distinct fit_id) + 1 from ops.clv_fits where as_of_date = ? and segment = ?", [as_of, segment]
-    ).fetchone()
-    about = {"fit_id": f"{as_of}-{segment}-{number}", "segment": segment, "as_of_date": as_of}
+    about = {"fit_id": _next_id(con, as_of, segment), "segment": segment, "as_of_date": as_of}
     models = list(dict.fromkeys(business.clv_models.split(",")))
     preferred = _backtest(con, business, as_of, segment, models, about, rows)
     customers = _customers(con, business, as_of, segment)
@@ -270,8 +297,9 @@ def _backtest(
 ) -> str | None:
     """Fit to all but the last days, compare what each model then forecasts with what came; return the model to score with.
 
-    That is the first of `models` that SQL can score, unless another one was better in both: the mean absolute error, and the
-    bias of the total. Where the history is too short to hold anything out, it is the first.
+    That is the first of `models` that SQL can score, unless another one was better in both: the mean absolute error by more
+    than 1 % of it, and the bias of the total by more than 1 % of what came. Where the history is too short to hold anything
+    out, it is the first.
     """
     from orchestration.lib.clv_models import expected_purchases, fit_purchases, forecast_interval, probability_of_purchase
 
@@ -316,8 +344,10 @@ def _backtest(
         rows.tables["clv_calibration"] += [about | {"model": model, **band} for band in _bands(chance, weight, came > 0)]
     preferred = candidates[0] if candidates else None
     for model in candidates[1:]:
-        if preferred in best and model in best and all(new < old for new, old in zip(best[model], best[preferred], strict=True)):
-            preferred = model
+        if preferred in best and model in best:
+            (mae, bias), (old_mae, old_bias) = best[model], best[preferred]
+            if mae < 0.99 * old_mae and bias < old_bias - 0.01:
+                preferred = model
     for record in records:
         record["is_preferred"] = record["model"] == preferred
     rows.tables["clv_backtests"] += records
@@ -327,7 +357,7 @@ def _backtest(
 def _later(
     con: duckdb.DuckDBPyConnection, business: Business, calibrated_on: date, as_of: date, segment: str, spend: Fit
 ) -> dict[str, np.ndarray]:
-    """Customers of the calibration, grouped with what they did after it; `spend` sums what a purchase of each was expected to bring."""
+    """Customers of the calibration, grouped with what they did after it; `spend` sums what a purchase of each should bring."""
     p, q, v = (spend.parameters[name] for name in ("p", "q", "v"))
     found = con.execute(
         f"""

@@ -1,7 +1,7 @@
 """Runs `dbt build` in this process and turns its results into verdicts.
 
-Belongs here: calling dbt, reading its results, sample rows of failed tests and bounds. Does not: deciding what may be
-published (`data_quality.verdict`), or any SQL of a metric.
+Belongs here: calling dbt (to build, to compile an analysis), reading its results, sample rows of failed tests and bounds.
+Does not: deciding what may be published (`data_quality.verdict`), or any SQL of a metric.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -130,6 +131,27 @@ def _run(
                     built.verdicts.append(_model_verdict(con, node, status, result.message or "", bounds))
             elif node.resource_type == "test":
                 built.verdicts += _test_verdicts(con, node, status, result)
+
+
+def compiled_analysis(settings: Settings, name: str) -> Any:
+    """The node of analyses/<name>.sql, compiled for this warehouse without opening it: it may be in use.
+
+    Raises:
+        ManifestError: there is no such file, or it does not compile.
+    """
+    from dbt.cli.main import dbtRunner
+
+    os.environ["CX_WAREHOUSE"] = str(settings.warehouse)
+    with tempfile.TemporaryDirectory() as scratch:
+        outcome = dbtRunner(manifest=runner_manifest()).invoke(
+            ["--quiet", "--log-level", "none", "--no-write-json", "compile", "--no-introspect", "--no-populate-cache",
+             "--project-dir", str(DBT_PROJECT_DIR), "--profiles-dir", str(DBT_PROJECT_DIR),
+             "--target-path", scratch, "--log-path", scratch, "--log-level-file", "none",
+             "--select", f"path:analyses/{name}.sql"]
+        )  # fmt: skip
+    if not outcome.success or not outcome.result.results:
+        raise ManifestError(f"dbt could not compile analyses/{name}.sql: {outcome.exception or 'there is no such file'}")
+    return outcome.result.results[0].node
 
 
 def _idle(settings: Settings, models: set[str]) -> set[str]:

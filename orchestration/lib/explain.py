@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import calendar
 import difflib
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -24,15 +22,14 @@ import duckdb
 
 from data_quality.rules import ident, literal
 from orchestration.lib import release, warehouse
+from orchestration.lib.dbt_build import compiled_analysis
 from orchestration.lib.dbt_manifest import (
-    ManifestError,
     Metric,
     definition_of,
     manifest_json,
     marts,
     marts_on,
     metrics,
-    runner_manifest,
 )
 from orchestration.lib.run_lock import run_lock
 from orchestration.settings import DBT_PROJECT_DIR, Settings
@@ -290,20 +287,7 @@ def _definition(metric: Metric) -> dict[str, Any]:
 
 def _lineage(settings: Settings, mart: str) -> tuple[str, list[str]]:
     """The mart's explanation as SQL for this warehouse, and the feeds it reads."""
-    from dbt.cli.main import dbtRunner
-
-    os.environ["CX_WAREHOUSE"] = str(settings.warehouse)
-    with tempfile.TemporaryDirectory() as scratch:
-        # Without a connection: the warehouse is only read, and maybe in use.
-        outcome = dbtRunner(manifest=runner_manifest()).invoke(
-            ["--quiet", "--log-level", "none", "--no-write-json", "compile", "--no-introspect", "--no-populate-cache",
-             "--project-dir", str(DBT_PROJECT_DIR), "--profiles-dir", str(DBT_PROJECT_DIR),
-             "--target-path", scratch, "--log-path", scratch, "--log-level-file", "none",
-             "--select", f"path:analyses/explain/{mart}.sql"]
-        )  # fmt: skip
-    if not outcome.success or not outcome.result.results:
-        raise ManifestError(f"dbt could not compile analyses/explain/{mart}.sql: {outcome.exception or 'there is no such file'}")
-    node = outcome.result.results[0].node
+    node = compiled_analysis(settings, f"explain/{mart}")
     staged = sorted(u.split(".")[-1] for u in node.depends_on.nodes if u.split(".")[-1].startswith("stg_"))
     return node.compiled_code, [name.removeprefix("stg_") for name in staged]
 

@@ -14,7 +14,8 @@ from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_
 from data_quality.verdict import record
 from orchestration.lib import clv_fit, dbt_build
 from orchestration.lib.dbt_manifest import ensure_manifest, in_order, marts, models_on
-from orchestration.run_context import FIT_TAG, CxHome
+from orchestration.run_context import CxHome
+from orchestration.runs import FIT_TAG
 
 # The step that builds the models makes the fits in between: a step of its own would cut it in two.
 CLV_FITS = dg.AssetSpec(
