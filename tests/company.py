@@ -80,6 +80,11 @@ def whole_company(folder: Path) -> Whole:
     with FileLock(folder.with_suffix(".lock")):
         if not done.exists():
             write_company(company, home, tuple(FEEDS))
+            config = home / "landing" / "cx.toml"
+            # So few customers are enough for fits of their lifetime value here.
+            config.write_text(
+                config.read_text("utf-8").replace("[business]", "[business]\nclv_min_repeat_customers = 40", 1), "utf-8"
+            )
             # Persons are told apart again, and an account turns out to be a test, after the first stage.
             stage, last = company.start + timedelta(days=28), company.data_through - timedelta(days=nights)
             assert run(home, "backfill", company.start, stage) in (0, 3)

@@ -6,6 +6,7 @@
     'cart_abandonment_daily',
     'churn_daily',
     'clv_daily',
+    'clv_predicted_monthly',
     'contact_volume_daily',
     'contacts_per_order_daily',
     'emotion_daily',

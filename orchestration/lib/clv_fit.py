@@ -305,7 +305,7 @@ def _backtest(
 
     candidates = [model for model in models if model in SCORING]
     (first,) = con.execute("select min(purchase_day) from intermediate.int_customer_purchases").fetchone()
-    held_out = min(business.clv_holdout_days, (as_of - first).days // 2)
+    held_out = min(business.clv_holdout_days, ((as_of - first).days + 1) // 2)
     calibrated_on = as_of - timedelta(days=held_out)
     customers = _customers(con, business, calibrated_on, segment)
     repeat_customers = customers.weight[customers.frequency > 0].sum() if len(customers.weight) else 0

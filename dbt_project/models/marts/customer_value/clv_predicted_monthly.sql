@@ -56,8 +56,8 @@ select
   cast(sum(cast(clv_24m as decimal(18, 4))) as decimal(18, 4)) as clv_24m,
   {{ ratio('sum(cast(clv_12m as decimal(18, 4)))', 'count(*)') }} as clv_12m_mean,
   {{ ratio('sum(cast(clv_24m as decimal(18, 4)))', 'count(*)') }} as clv_24m_mean,
-  quantile_disc(cast(clv_12m as decimal(18, 4)), 0.5) as clv_12m_p50,
-  quantile_disc(cast(clv_12m as decimal(18, 4)), 0.9) as clv_12m_p90,
+  cast(quantile_disc(cast(clv_12m as decimal(18, 4)), 0.5) as double) as clv_12m_p50,
+  cast(quantile_disc(cast(clv_12m as decimal(18, 4)), 0.9) as double) as clv_12m_p90,
   any_value(backtest_bias) as backtest_bias,
   {{ is_final('as_of_date', '31') }} as is_final,
   {{ final_on('as_of_date', '31') }} as final_on
