@@ -346,7 +346,7 @@ def _pareto_purchase_if_alive(theta: Sequence[float], x: np.ndarray, T: np.ndarr
     r, alpha, s, beta = theta
     shape, (x, T, t) = x.shape, (array.ravel() for array in (x, T, t))
     integral = np.exp(_Powers(r + x + 1.0, s, alpha, beta, T, T + t).log_integral())
-    return ((r + x) / (alpha + T) * integral).reshape(shape)
+    return np.minimum((r + x) / (alpha + T) * integral, 1.0).reshape(shape)
 
 
 def _terms(model: str) -> Callable[[_Purchases, Sequence[float]], tuple[np.ndarray, list[np.ndarray]]]:
@@ -740,7 +740,7 @@ def _beta_mean_of_chunk(
     # Hardly any mass lies beyond these two; only their size matters.
     least = np.nan_to_num(sp.betaincinv(a, distinct, 1e-28))[index][:, None]
     rest = np.nan_to_num(sp.betaincinv(distinct, a, 1e-18))[index][:, None]
-    p_low = np.clip(np.maximum(least, 3e-7 / ((A + 2) * w)), 1e-300, 0.25)
+    p_low = np.clip(np.maximum(least, np.minimum(3e-7 / ((A + 2) * w), 0.25)), 1e-300, 1 - 1e-9)
     q_high = np.clip(np.maximum(rest, 1e-7 / (A + 1)), 0, 1 - 1e-12)
     low = np.log(p_low) - np.log1p(-p_low)
     high = np.maximum(np.log1p(-q_high) - np.log(q_high), low)
@@ -835,7 +835,7 @@ def expected_spend(parameters: Mapping[str, float], frequency: object, mean_valu
         bad = (x > 0) & ~(np.isfinite(m) & (m >= 0))
     _refuse(bad, "mean value must be 0 or more where frequency is above 0", frequency=x, mean_value=m)
     below = p * x + (q - 1)
-    spend = np.where(x > 0, x * np.where(x > 0, m, 0.0), 0.0)
+    spend = x * np.where(x > 0, m, 0.0)
     return np.where(below > 0, p * (v + spend) / np.where(below > 0, below, 1.0), np.inf)
 
 

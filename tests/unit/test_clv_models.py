@@ -271,7 +271,11 @@ def corners(model: str, number: int, seed: int):
             parameters = {"r": r, "alpha": alpha, "s": pick(0.01, 0.3, 0.99, 1.0, 1.0000001, 2.5, 30.0)}
             parameters["beta"] = pick(0.01, 1.0, 4.4, 11.7, 200.0, 1e4)
         else:
-            parameters = {"r": r, "alpha": alpha, "a": pick(0.01, 0.3, 0.79, 0.99, 0.999999, 1.0, 1.0000001, 1.02, 2.0, 30.0)}
+            parameters = {
+                "r": r,
+                "alpha": alpha,
+                "a": pick(0.01, 0.3, 0.79, 0.99, 0.999999, 1.0, 1.0000001, 1.02, 2.0, 30.0, 3e4),
+            }
             # With a = 0.79 and x = 0 the second gives BG/NBD's a + b - 1 = 0.
             parameters["b"] = pick(0.01, 0.21, 1.0, 2.4, 5.9, 100.0, 1000.0)
         x = float(pick(0, 0, 1, 2, 7, 30, 150, 1000, 3000))
