@@ -70,8 +70,8 @@ lint: setup
 ui: setup  ## Dagster's own UI on http://127.0.0.1:3000, same jobs, runs made with `cx` included
 	@$(BIN)/cx ui
 
-bench: setup  ## a night and the backfill as ratios to a bare DuckDB script, measured in one run; SCALE=1: 3 years of 5,000 orders a day
-	@$(BIN)/python -m tests.bench $(if $(SCALE),--scale $(SCALE)) $(BENCH_ARGS)
+bench: setup  ## a night and the backfill as ratios to a bare DuckDB script, measured in one run; SCALE=1: 3 years of 5,000 orders a day; CLV=1000000: fit and score that many customers
+	@$(BIN)/python -m $(if $(CLV),tests.clv_bench --customers $(CLV),tests.bench $(if $(SCALE),--scale $(SCALE))) $(BENCH_ARGS)
 
 lock:  ## re-resolve requirements.lock (only after changing pyproject.toml)
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --extra dev --extra setup pyproject.toml -o requirements.lock --custom-compile-command 'make lock'

@@ -151,6 +151,11 @@ def _weights(weights: object, shape: tuple[int, ...]) -> np.ndarray:
     return w
 
 
+def _total(weights: np.ndarray, values: np.ndarray) -> float:
+    """Weighted sum. Not `@`: on long vectors BLAS starts a thread on every core, which costs more than the sum."""
+    return float((weights * values).sum())
+
+
 # ------------------------------------------------------------------------------------------------------------- quadratures
 
 
@@ -192,8 +197,8 @@ def _bg_terms(data: _Purchases, theta: Sequence[float], m: int) -> tuple[np.ndar
         L = Gamma(r+x) alpha^r / Gamma(r) * [B(a, c+1) (alpha+T)^-(r+x) + delta B(a+1, c) (alpha+t_x)^-(r+x)] / B(a, b)
 
     delta = 1 where x + m > 0 and 0 otherwise: in BG/NBD a customer can drop out only after a repeat purchase, in MBG/NBD
-    after the first purchase too. Fader, Hardie and Lee (2005), equation 6; Batislam et al. (2007), equation 3. The second
-    term over the first is exp(d), d the log-odds of having dropped out, so nothing overflows.
+    after the first purchase too. Fader, Hardie and Lee (2005); Batislam et al. (2007). The second term over the first is
+    exp(d), d the log-odds of having dropped out, so nothing overflows.
     """
     r, alpha, a, b = theta
     sp = scipy.special
@@ -287,9 +292,8 @@ def _pareto_terms(data: _Purchases, theta: Sequence[float]) -> tuple[np.ndarray,
         L = Gamma(r+x) alpha^r beta^s / Gamma(r) * [ (alpha+T)^-(r+x) (beta+T)^-s
             + s * integral from t_x to T of (alpha+u)^-(r+x) (beta+u)^-(s+1) du ]
 
-    Schmittlein, Morrison and Colombo (1987), Appendix; Fader and Hardie (2005), equations 9 to 15, solve the integral with
-    2F1. Derivatives are taken under the integral, at the same nodes. The integral over the first term is exp(d), d the
-    log-odds of having left.
+    Schmittlein, Morrison and Colombo (1987); Fader and Hardie (2005) solve the integral with 2F1. Derivatives are taken
+    under the integral, at the same nodes. The integral over the first term is exp(d), d the log-odds of having left.
     """
     r, alpha, s, beta = theta
     sp = scipy.special
@@ -342,7 +346,7 @@ def _pareto_purchase_if_alive(theta: Sequence[float], x: np.ndarray, T: np.ndarr
     r, alpha, s, beta = theta
     shape, (x, T, t) = x.shape, (array.ravel() for array in (x, T, t))
     integral = np.exp(_Powers(r + x + 1.0, s, alpha, beta, T, T + t).log_integral())
-    return ((r + x) / (alpha + T) * integral).reshape(shape)
+    return np.minimum((r + x) / (alpha + T) * integral, 1.0).reshape(shape)
 
 
 def _terms(model: str) -> Callable[[_Purchases, Sequence[float]], tuple[np.ndarray, list[np.ndarray]]]:
@@ -402,12 +406,13 @@ def _maximise(
     def hessian(log_theta: np.ndarray) -> np.ndarray:
         step = 1e-4
         rows = [(mean(log_theta + e)[1] - mean(log_theta - e)[1]) / (2 * step) for e in step * np.eye(len(names))]
-        return (np.array(rows) + np.array(rows).T) / 2
+        # Beyond what a double holds nothing is known: no information.
+        return np.nan_to_num((np.array(rows) + np.array(rows).T) / 2, nan=0.0, posinf=0.0, neginf=0.0)
 
     found = []
     for start in starts:
         at = np.clip(np.log(start), low + 0.1, high - 0.1)
-        options = {"maxiter": 500, "maxfun": 1000, "ftol": 1e-14, "gtol": 1e-8}
+        options = {"maxiter": 500, "maxfun": 1000, "ftol": 1e-12, "gtol": 1e-8}
         found.append(
             scipy.optimize.minimize(
                 mean, at, jac=True, method="L-BFGS-B", bounds=list(zip(low, high, strict=True)), options=options
@@ -432,7 +437,7 @@ def _maximise(
 
     theta = np.exp(point)
     eigenvalues = np.linalg.eigvalsh(information)
-    definite = bool(np.isfinite(eigenvalues).all() and eigenvalues[0] > 1e-9 * max(eigenvalues[-1], 0.0))
+    definite = bool(eigenvalues[0] > 1e-9 * max(eigenvalues[-1], 0.0))
     covariance = np.linalg.inv(information) / customers if definite else np.full((len(names),) * 2, np.nan)
     errors = theta * np.sqrt(np.diag(covariance)) if definite else np.full(len(names), np.nan)
     at_bound = [name for name, v, lo, hi in zip(names, point, low, high, strict=True) if v < lo + 1e-3 or v > hi - 1e-3]
@@ -511,8 +516,8 @@ def fit_purchases(
     if w.shape != data.x.shape:
         raise ValueError("frequency, recency and age must have one shape")
     customers = float(w.sum())
-    mean_age = float(w @ data.T / customers) if customers else 0.0
-    repeats = float(w @ data.x)
+    mean_age = _total(w, data.T) / customers if customers else 0.0
+    repeats = _total(w, data.x)
     gap = mean_age * customers / repeats if repeats and mean_age else 1.0
     if model == "pareto_nbd":
         default = [(1.0, gap, 0.7, max(mean_age, 1e-9)), (0.3, 0.3 * gap, 0.4, 0.3 * max(mean_age, 1e-9))]
@@ -527,7 +532,7 @@ def fit_purchases(
         total = np.zeros(1 + len(theta))
         for block, weight in zip(blocks, weights_of, strict=False):
             likelihood, gradient = terms(block, theta)
-            total += [weight @ column for column in (likelihood, *gradient)]
+            total += [_total(weight, column) for column in (likelihood, *gradient)]
         return float(total[0]), total[1:]
 
     for nothing, message in (
@@ -545,7 +550,7 @@ def fit_spend(frequency: object, mean_value: object, weights: object = None, sta
 
         L = Gamma(px+q) / (Gamma(px) Gamma(q)) * v^q m^(px-1) x^(px) / (v + x m)^(px+q)
 
-    Fader and Hardie (2013), equation 1a. Only customers with x > 0 and m > 0 enter; the weight of the others is
+    Fader and Hardie (2013). Only customers with x > 0 and m > 0 enter; the weight of the others is
     `left_out`. The model assumes that spend does not depend on how often a customer buys: look at the correlation of x and m.
 
     Raises ValueError, naming the first bad row, for a frequency that is not whole or negative, a mean value that is not a
@@ -563,7 +568,7 @@ def fit_spend(frequency: object, mean_value: object, weights: object = None, sta
     left_out = float(w[~enters].sum())
     x, m, w = x[enters], m[enters], w[enters]
     customers = float(w.sum())
-    unit = float(np.exp(w @ np.log(m) / customers)) if customers else 1.0
+    unit = float(np.exp(_total(w, np.log(m)) / customers)) if customers else 1.0
     starts = _starts("gamma_gamma", start, [(2.0, 3.0, unit), (6.0, 4.0, 3 * unit)])
     if not customers:
         return _no_fit("gamma_gamma", starts[0], 0.0, 0.0, "no customer has a repeat purchase with a value", left_out)
@@ -585,7 +590,7 @@ def fit_spend(frequency: object, mean_value: object, weights: object = None, sta
             (psi - sp.digamma(q))[index] + of_v,
             q / v - (p * x + q) / (v + spend),
         ]
-        return float(w @ likelihood), np.array([w @ part for part in gradient])
+        return _total(w, likelihood), np.array([_total(w, column) for column in gradient])
 
     return _maximise("gamma_gamma", objective, starts, customers, unit=unit, left_out=left_out)
 
@@ -610,7 +615,7 @@ def probability_alive(model: str, parameters: Mapping[str, float], frequency: ob
         1 / (1 + a / (b+x-1+m) * ((alpha+T) / (alpha+t_x))^(r+x))      m = 0 BG/NBD (and 1 at x = 0), m = 1 MBG/NBD
 
     Fader, Hardie and Lee (2008), Computing P(alive) using the BG/NBD model; Hoppe and Wagner (2007). Pareto/NBD: Fader and
-    Hardie (2005), equation 18. Through log-odds: no power is computed.
+    Hardie (2005). Through log-odds: no power is computed.
     """
     _purchase_model(model)
     theta = _parameters(model, parameters)
@@ -630,6 +635,8 @@ def _distinct(*columns: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
     """Distinct rows of the columns, and the index that restores all rows."""
     key = np.zeros(columns[0].shape, dtype=np.int64)
     for column in columns:
+        if column.size and (column == column.flat[0]).all():
+            continue
         values, index = np.unique(column, return_inverse=True)
         _, key = np.unique(key * len(values) + index.reshape(column.shape), return_inverse=True)
         key = key.reshape(columns[0].shape)
@@ -643,12 +650,12 @@ def expected_purchases_if_alive(
 ) -> np.ndarray:
     """E[purchases in (T, T+t] | alive at T, x, T], shape of the arguments; it does not depend on recency.
 
-    BG/NBD (m = 0; Fader, Hardie and Lee 2005, equation 10) and MBG/NBD (m = 1; Hoppe and Wagner 2007), after Euler's
+    BG/NBD (m = 0; Fader, Hardie and Lee 2005) and MBG/NBD (m = 1; Hoppe and Wagner 2007), after Euler's
     transformation of the hypergeometric function, which cancels the powers that overflow in the published form:
 
         C / (a-1) * (1 - (1-z)^(a-1) * 2F1(C-A, a-1; C; z)),   A = r+x, C = a+b+x-1+m, z = t / (alpha+T+t)
 
-    Pareto/NBD (Fader and Hardie 2005, equation 41 over P(alive)):
+    Pareto/NBD (Fader and Hardie 2005, over P(alive)):
 
         (r+x) (beta+T) / ((alpha+T) (s-1)) * (1 - ((beta+T) / (beta+T+t))^(s-1))
     """
@@ -675,8 +682,9 @@ def _bg_if_alive(A: np.ndarray, a: float, B: np.ndarray, w: np.ndarray) -> np.nd
         power = np.exp(-(a - 1) * log_w)
         f = scipy.special.hyp2f1(C - A, a - 1, C, w / (1 + w)) * power
         out = C / (a - 1) * (1 - f)
-        # Digits lost in 1 - f and at the removable singularities a = 1 and C = 0; Gauss's function itself is unsure
-        # for a large negative first argument and where C-(C-A)-(a-1) comes near a whole number.
+        # Digits are lost in 1 - f and at the removable singularities a = 1 and C = 0; scipy's 2F1 itself is unsure for a
+        # negative first argument and where its third less the other two comes near a whole number. The quadrature is sure
+        # of all of these, at some fifty times the cost.
         gap = A - (a - 1)
         near_whole = (np.abs(gap - np.rint(gap)) < 1e-3) & (w > 4)
         unsure = ~np.isfinite(out) | (np.abs(1 - f) < 1e-3 * np.maximum(np.abs(f), 1)) | (np.abs(C) < 1e-2)
@@ -732,14 +740,14 @@ def _beta_mean_of_chunk(
     # Hardly any mass lies beyond these two; only their size matters.
     least = np.nan_to_num(sp.betaincinv(a, distinct, 1e-28))[index][:, None]
     rest = np.nan_to_num(sp.betaincinv(distinct, a, 1e-18))[index][:, None]
-    p_low = np.clip(np.maximum(least, 3e-7 / ((A + 2) * w)), 1e-300, 0.25)
+    p_low = np.clip(np.maximum(least, np.minimum(3e-7 / ((A + 2) * w), 0.25)), 1e-300, 1 - 1e-9)
     q_high = np.clip(np.maximum(rest, 1e-7 / (A + 1)), 0, 1 - 1e-12)
     low = np.log(p_low) - np.log1p(-p_low)
     high = np.maximum(np.log1p(-q_high) - np.log(q_high), low)
     y = low + (high - low) * u
     p, q = sp.expit(y), sp.expit(-y)
     density = np.exp(a * np.log(p) + B * np.log(q) - sp.betaln(a, B))
-    middle = (high - low)[:, 0] * ((density * moment(p, A, w)) @ weight)
+    middle = (high - low)[:, 0] * (np.einsum("ij,ij,j->i", density, moment(p, A, w), weight))
 
     p_low, p_high, q_high = sp.expit(low), sp.expit(high), sp.expit(-high)
     at_low, at_high = moment(p_low, A, w), moment(p_high, A, w)
@@ -817,7 +825,7 @@ def discounted_purchases_if_alive(
 def expected_spend(parameters: Mapping[str, float], frequency: object, mean_value: object) -> np.ndarray:
     """E[mean spend per purchase | x, m] = p (v + x m) / (p x + q - 1), shape of the arguments; inf where it has no expectation.
 
-    Fader and Hardie (2013), equation 5. A customer without a repeat purchase gets the population's mean p v / (q - 1); its
+    Fader and Hardie (2013). A customer without a repeat purchase gets the population's mean p v / (q - 1); its
     mean value is not read.
     """
     p, q, v = _parameters("gamma_gamma", parameters)
@@ -827,7 +835,7 @@ def expected_spend(parameters: Mapping[str, float], frequency: object, mean_valu
         bad = (x > 0) & ~(np.isfinite(m) & (m >= 0))
     _refuse(bad, "mean value must be 0 or more where frequency is above 0", frequency=x, mean_value=m)
     below = p * x + (q - 1)
-    spend = np.where(x > 0, x * np.where(x > 0, m, 0.0), 0.0)
+    spend = x * np.where(x > 0, m, 0.0)
     return np.where(below > 0, p * (v + spend) / np.where(below > 0, below, 1.0), np.inf)
 
 
@@ -851,7 +859,7 @@ def _factorial_moment_if_alive(model: str, theta: Sequence[float], x: np.ndarray
     span = np.log1p(t[ahead] / k)
     nodes, weight = _legendre(2, 16)
     log_u = span[:, None] * nodes
-    time = k**2 * span * ((np.expm1(log_u) * np.exp((1 - s) * log_u)) @ weight)
+    time = k**2 * span * np.einsum("ij,ij,j->i", np.expm1(log_u), np.exp((1 - s) * log_u), weight)
     out[ahead] = 2 * A[ahead] * (A[ahead] + 1) / (alpha + T[ahead]) ** 2 * time
     return out
 
@@ -900,7 +908,7 @@ def forecast_interval(
     def expected(theta: Sequence[float]) -> tuple[float, np.ndarray, np.ndarray]:
         alive = scipy.special.expit(-_odds_of_having_left(fit.model, theta, x, t_x, T))
         purchases = _if_alive(fit.model, theta, ux, uT, t)
-        return float(w @ (alive * purchases[index])), alive, purchases
+        return _total(w, alive * purchases[index]), alive, purchases
 
     theta = _parameters(fit.model, fit.parameters)
     total, alive, purchases = expected(theta)
@@ -913,7 +921,7 @@ def forecast_interval(
     of_parameters = float(np.array(gradient) @ np.array(fit.covariance) @ np.array(gradient))
     pairs = _factorial_moment_if_alive(fit.model, theta, ux, uT, t)
     mean = alive * purchases[index]
-    of_process = float(w @ (alive * pairs[index] + mean - mean**2))
+    of_process = _total(w, alive * pairs[index] + mean - mean**2)
     variance = of_parameters + of_process
     if total > 0 and variance > 0:
         shape_, scale = total**2 / variance, variance / total
@@ -960,7 +968,7 @@ def fit_tenures(tenure: object, churned: object, weights: object = None, start: 
 
         P(T = t) = B(alpha+1, beta+t-1) / B(alpha, beta),   S(t) = P(T > t) = B(alpha, beta+t) / B(alpha, beta)
 
-    Fader and Hardie (2007), equations 5 and 6. Raises ValueError, naming the first bad row.
+    Fader and Hardie (2007). Raises ValueError, naming the first bad row.
     """
     t, lost = _arrays(tenure=tenure, churned=churned)
     shape = np.shape(np.asarray(tenure))
@@ -1013,7 +1021,7 @@ def fit_tenures(tenure: object, churned: object, weights: object = None, start: 
 
 
 def survival(parameters: Mapping[str, float], periods: object) -> np.ndarray:
-    """S(t) = B(alpha, beta+t) / B(alpha, beta), the share still there after `periods` t. Fader and Hardie (2007), equation 6."""
+    """S(t) = B(alpha, beta+t) / B(alpha, beta), the share still there after `periods` t. Fader and Hardie (2007)."""
     alpha, beta = _parameters("shifted_beta_geometric", parameters)
     (t,) = _arrays(periods=periods)
     _check_not_negative("periods", t)
@@ -1022,7 +1030,7 @@ def survival(parameters: Mapping[str, float], periods: object) -> np.ndarray:
 
 
 def retention_rate(parameters: Mapping[str, float], period: object) -> np.ndarray:
-    """r(t) = (beta+t-1) / (alpha+beta+t-1), the share of those there in period t-1 who renew. Equation 8 of the same."""
+    """r(t) = (beta+t-1) / (alpha+beta+t-1), the share of those there in period t-1 who renew. Same source."""
     alpha, beta = _parameters("shifted_beta_geometric", parameters)
     (t,) = _arrays(period=period)
     _check_not_negative("period", t)

@@ -104,7 +104,7 @@ def test_retention_gives_the_published_parameters(active, alpha, beta):
     fit = clv.fit_retention([10 * share for share in active])
     assert fit.converged and fit.customers == pytest.approx(1000)
     assert (fit.parameters["alpha"], fit.parameters["beta"]) == pytest.approx((alpha, beta), abs=6e-4)
-    # Their equation 7 by hand: S(1) = beta / (alpha + beta), and S(t) = r(t) S(t-1).
+    # By hand: S(1) = beta / (alpha + beta), and S(t) = r(t) S(t-1).
     assert clv.survival(fit.parameters, 1) == pytest.approx(fit.parameters["beta"] / sum(fit.parameters.values()), rel=1e-12)
     rates = clv.retention_rate(fit.parameters, np.arange(1, 13))
     assert clv.survival(fit.parameters, np.arange(13)) == pytest.approx(np.append(1, np.cumprod(rates)), rel=1e-12)
@@ -271,7 +271,11 @@ def corners(model: str, number: int, seed: int):
             parameters = {"r": r, "alpha": alpha, "s": pick(0.01, 0.3, 0.99, 1.0, 1.0000001, 2.5, 30.0)}
             parameters["beta"] = pick(0.01, 1.0, 4.4, 11.7, 200.0, 1e4)
         else:
-            parameters = {"r": r, "alpha": alpha, "a": pick(0.01, 0.3, 0.79, 0.99, 0.999999, 1.0, 1.0000001, 1.02, 2.0, 30.0)}
+            parameters = {
+                "r": r,
+                "alpha": alpha,
+                "a": pick(0.01, 0.3, 0.79, 0.99, 0.999999, 1.0, 1.0000001, 1.02, 2.0, 30.0, 3e4),
+            }
             # With a = 0.79 and x = 0 the second gives BG/NBD's a + b - 1 = 0.
             parameters["b"] = pick(0.01, 0.21, 1.0, 2.4, 5.9, 100.0, 1000.0)
         x = float(pick(0, 0, 1, 2, 7, 30, 150, 1000, 3000))
@@ -362,7 +366,7 @@ def test_spend_and_retention_scores_equal_high_precision():
             (0.1, 6.25), (1.001, 3.74, 90.0), (0.01, 15.4, 1e6), (0, 1, 3000), (0.01, 35.0, 1e7)
         ):
             mp_p, mp_q, mp_v, mp_x, mp_m = (mp.mpf(value) for value in (p, q, v, x, m))
-            # Fader and Hardie (2013), equation 5, as the weighted mean it is printed as.
+            # Fader and Hardie (2013): a weighted mean of the population's and the customer's own.
             weight = (mp_q - 1) / (mp_p * mp_x + mp_q - 1)
             expected = weight * mp_p * mp_v / (mp_q - 1) + (1 - weight) * mp_m
             close(clv.expected_spend({"p": p, "q": q, "v": v}, x, m), expected, (p, q, v, x, m))
@@ -459,6 +463,27 @@ def test_spend_and_tenures_that_determine_nothing_do_not_converge():
     assert "no customer" in clv.fit_tenures([], []).message
     # Everybody equally likely to churn: no mixture to find.
     assert not clv.fit_retention([65536 / 2**k for k in range(9)]).converged
+
+
+def test_two_optima_are_not_taken_for_one():
+    """A made likelihood of two parameters with two hills of different height, each start at the foot of one."""
+
+    def hills(theta):
+        u, v = np.log(theta)
+        height = -((u * u - 1) ** 2) + 0.1 * u - v * v
+        return 1000 * height, 1000 * np.array([-4 * u * (u * u - 1) + 0.1, -2 * v]) / theta
+
+    model = "shifted_beta_geometric"
+    apart = clv._maximise(model, hills, [(0.4, 1.1), (2.5, 0.9)], 1000, 1.0)
+    assert not apart.converged and "two starts" in apart.message
+    # The higher hill is the one kept: 4u(u^2 - 1) = 0.1 near u = 1.
+    assert np.log(apart.parameters["alpha"]) == pytest.approx(np.roots([4, 0, -4, -0.1]).max(), rel=1e-6)
+    assert clv._maximise(model, hills, [(2.0, 1.1), (2.5, 0.9)], 1000, 1.0).converged
+    # A ridge: only the product of the parameters counts.
+    ridge = clv._maximise(
+        model, lambda theta: (-((np.log(theta).sum()) ** 2), -2 * np.log(theta).sum() / theta), [(2, 2), (3, 1)], 1, 1.0
+    )
+    assert not ridge.converged and "flat" in ridge.message
 
 
 GOOD = {"frequency": [1.0, 2.0], "recency": [3.0, 4.0], "age": [5.0, 6.0]}
