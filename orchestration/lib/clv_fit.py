@@ -76,6 +76,7 @@ def judge(con: duckdb.DuckDBPyConnection, business: Business, feeds_on: set[str]
         "filter (where message <> ''), ''), (select data_through from ops.clock) - max(as_of_date) "
         "from latest group by segment order by segment"
     ).fetchall()
+    (is_scored,) = con.execute("select exists (from ops.clv_fits where is_used)").fetchone()
     odd = [
         {"segment": segment, "fitted_on": str(day), "converged": used, "why": why, "age_days": age}
         for segment, day, used, why, age in rows
@@ -85,11 +86,11 @@ def judge(con: duckdb.DuckDBPyConnection, business: Business, feeds_on: set[str]
         return [Verdict(GATE, SUBJECT, "warn", True, message="" if rows else "too few customers bought twice for a fit")]
     first = odd[0]
     why = first["why"] or f"the newest fit is {first['age_days']} days old: run `cx clv fit`"
+    state = "scores go on with older parameters" if is_scored else "nobody is scored yet"
     return [
         Verdict(
             GATE, SUBJECT, "warn", False, figure=f"{len(odd)} segments", bound="0 segments",
-            message=f"scores go on with older parameters (first: {first['segment']} of {first['fitted_on']}: {why})",
-            sample=odd[:5],
+            message=f"{state} (first: {first['segment']} of {first['fitted_on']}: {why})", sample=odd[:5],
         )
     ]  # fmt: skip
 
