@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 GATE = "clv_fit"
 SUBJECT = "clv_params"
 SOURCE = "cxmarts"
+TABLES = {
+    "clv_params": "clv_fits", "clv_backtest": "clv_backtests",
+    "clv_calibration": "clv_calibration", "clv_forecast": "clv_forecasts",
+}  # fmt: skip
+"""Marts of fits, and the tables of `ops` they show whole."""
 NEEDED = ("int_customer_purchases", "int_customer_segments")
 """Models that a fit reads."""
 SCORING = ("mbg_nbd", "bg_nbd")
@@ -155,9 +160,7 @@ class _Rows:
     """Records by table, until they are written together."""
 
     def __init__(self) -> None:
-        self.tables: dict[str, list[dict[str, Any]]] = {
-            "clv_fits": [], "clv_backtests": [], "clv_calibration": [], "clv_forecasts": []
-        }  # fmt: skip
+        self.tables: dict[str, list[dict[str, Any]]] = {table: [] for table in TABLES.values()}
 
 
 def _segment_sql(business: Business) -> str:

@@ -21,7 +21,7 @@ import duckdb
 
 from data_quality.rules import ident, literal
 from data_quality.verdict import Verdict
-from orchestration.lib import acceptances, benchmark, restatements
+from orchestration.lib import acceptances, benchmark, clv_fit, restatements
 from orchestration.lib.dbt_manifest import (
     definition_of,
     definitions_fingerprint,
@@ -192,9 +192,20 @@ def _take_over_history(con: duckdb.DuckDBPyConnection, settings: Settings) -> st
     con.execute(f"attach {literal(str(settings.releases / there[-1] / DATABASE))} as published (read_only)")
     try:
         _settle(con, "from published.marts.releases", "from published.marts.restatements")
+        _take_over_fits(con)
     finally:
         con.execute("detach published")
     return there[-1]
+
+
+def _take_over_fits(con: duckdb.DuckDBPyConnection) -> None:
+    """Fits are inputs of the scores, and kept for ever: what the release `published` says of them is all there is of them."""
+    there = {name for (name,) in con.execute(
+        "select table_name from duckdb_tables() where database_name = 'published' and schema_name = 'marts'"
+    ).fetchall()}  # fmt: skip
+    for mart, table in clv_fit.TABLES.items():
+        if mart in there and not con.execute(f"select exists (from ops.{table})").fetchone()[0]:
+            con.execute(f"insert into ops.{table} by name from published.marts.{mart}")
 
 
 def _settle(con: duckdb.DuckDBPyConnection, release: str, restated: str) -> None:

@@ -528,6 +528,26 @@ def test_support_tickets_business_time_equals_pandas(tickets: Example) -> None:
     assert found["resolution_business_minutes"].to_dict() == pytest.approx(minutes) and len(minutes) == 103
 
 
+# --- cdnow --------------------------------------------------------------------------------------------------------
+
+
+def test_cdnow_parameters_are_those_published(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Fader, Hardie, Lee 2005 (BG/NBD, Pareto/NBD) and 2013 (Gamma-Gamma); Batislam et al. 2007 (MBG/NBD)."""
+    cdnow = _example("cdnow", "cdnow", tmp_path_factory)
+    assert "frequency, recency and age are equal for 2,357 of 2,357 customers" in cdnow.output
+    assert "BG/NBD expects 1.226 purchases of customer 1" in cdnow.output
+    rows = {row["model"]: row for row in cdnow.query("select * from clv_params")}
+    for model, published in {
+        "bg_nbd": {"r": 0.243, "alpha": 4.414, "a": 0.793, "b": 2.426},
+        "mbg_nbd": {"r": 0.525, "alpha": 6.183, "a": 0.891, "b": 1.614},
+        "pareto_nbd": {"r": 0.553, "alpha": 10.578, "s": 0.606, "beta": 11.669},
+        "gamma_gamma": {"p": 6.25, "q": 3.74, "v": 15.44},
+    }.items():
+        for name, value in published.items():
+            assert rows[model][name] == pytest.approx(value, abs=0.0011 if model != "gamma_gamma" else 0.011), (model, name)
+    assert rows["bg_nbd"]["log_likelihood"] == pytest.approx(-9582.43, abs=0.005)
+
+
 # --- telco --------------------------------------------------------------------------------------------------------
 
 

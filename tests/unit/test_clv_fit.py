@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from orchestration.lib import clv_fit, clv_models
+from orchestration.lib import clv_fit, clv_models, release
 from orchestration.lib.warehouse import OPS_DDL
 from orchestration.settings import DBT_PROJECT_DIR, Business
 
@@ -240,3 +240,19 @@ def test_many_customers_are_rounded_and_hardly_change(con: duckdb.DuckDBPyConnec
         exact, rounded = (row for _, row in rows[rows.model == model].iterrows())
         for name in clv_models.PARAMETERS[model]:
             assert abs(exact[name] - rounded[name]) < exact[f"{name}_se"], (model, name)
+
+
+def test_a_new_warehouse_takes_the_fits_of_the_newest_release(con: duckdb.DuckDBPyConnection) -> None:
+    fill(con, shop(1000, 400, seed=7), START + timedelta(days=350))
+    clv_fit.fit(con, Business(clv_segment="none"), "run")
+    con.execute("attach ':memory:' as published; create schema published.marts")
+    kept = {}
+    for mart, table in clv_fit.TABLES.items():
+        con.execute(f"create table published.marts.{mart} as select columns(c -> c <> 'run_id') from ops.{table}")
+        kept[table] = con.execute(f"select columns(c -> c <> 'run_id') from ops.{table} order by all").fetchall()
+        con.execute(f"delete from ops.{table}")
+    release._take_over_fits(con)
+    for table, rows in kept.items():
+        assert rows and con.execute(f"select columns(c -> c <> 'run_id') from ops.{table} order by all").fetchall() == rows
+    release._take_over_fits(con)
+    assert con.execute("select count(*) from ops.clv_fits").fetchone() == (len(kept["clv_fits"]),), "taken once"
