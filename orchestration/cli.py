@@ -23,7 +23,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from orchestration.commands import quarantine
+from orchestration.commands import quarantine, suggest
 from orchestration.commands import report as report_command
 from orchestration.commands.accept import accept, print_acceptances
 from orchestration.partitions import Window
@@ -51,6 +51,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON 
 app.command()(accept)
 app.add_typer(quarantine.app, name="quarantine")
 app.command()(report_command.report)
+app.add_typer(suggest.app, name="suggest")
 Day = Annotated[datetime | None, typer.Option("--day", formats=["%Y-%m-%d"], help="Take exactly this delivery day.")]
 
 
