@@ -23,7 +23,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from orchestration.commands import clv, quarantine
+from orchestration.commands import clv, quarantine, suggest
 from orchestration.commands import report as report_command
 from orchestration.commands.accept import accept, print_acceptances
 from orchestration.partitions import Window
@@ -52,6 +52,7 @@ app.command()(accept)
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(clv.app, name="clv")
 app.command()(report_command.report)
+app.add_typer(suggest.app, name="suggest")
 Day = Annotated[datetime | None, typer.Option("--day", formats=["%Y-%m-%d"], help="Take exactly this delivery day.")]
 
 

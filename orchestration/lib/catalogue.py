@@ -43,10 +43,10 @@ ASKED: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "Customer base": {
         "active_customers": ("active_customers*",),
-        "churn_rate": ("churn_rate", "reactivated_customers"),
+        "churn_rate": ("churn_rate", "reactivated_customers", "false_churn_rate"),
         "retention_rate": ("retention_rate",),
         "cohort_retention": ("cohort_retention*",),
-        "survival": ("survival*",),
+        "survival": ("survival*", "repurchase_survival"),
         "second_purchase_rate": ("second_purchase_rate*",),
         "repeat_purchase_rate": ("repeat_purchase_rate",),
         "purchase_frequency": ("purchase_frequency",),

@@ -27,7 +27,7 @@ from tests.metricflow import dimensions_of, sql_of
 
 DAYS = 75
 NO_ROW_YET = {
-    "survival", "cohort_retention_by_segment", "cohort_retention_by_segment_rolling",
+    "survival", "repurchase_survival", "false_churn_rate", "cohort_retention_by_segment", "cohort_retention_by_segment_rolling",
     *(f"experience_value{part}" for part in ("", "_difference", "_orders", "_churn", "_referrals")),
 }  # fmt: skip
 """Metrics that need a longer history than this company has: their own end-to-end tests have it."""

@@ -15,7 +15,7 @@ from orchestration.settings import Settings
 EXPLAINED_LATER = {
     "engagement_daily", "engaged_customers_daily", "sales_since_initiative",
     "active_customers_daily", "purchasers_daily", "referrals_daily",
-    "retention_cohorts_by_segment", "survival",
+    "retention_cohorts_by_segment", "survival", "repurchase_survival",
     "resolution_histogram_daily", "first_response_daily", "service_level_daily", "queue_daily",
     "handling_daily", "transfers_daily",
     "quality_daily", "agent_performance_daily", "person_coverage_daily",

@@ -5,9 +5,10 @@ subject, counted in Python. Not here: orders and contracts themselves (`company`
 """
 
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 from math import sqrt
 from typing import Any, NamedTuple
 
@@ -28,6 +29,7 @@ from orchestration.lib.simulator.truth import (
 )
 
 WINDOWS = (30, 60, 90, 180, 365)
+FALSE_CHURN_WINDOWS = (180, 365)
 TRAILING = (30, 90, 365)
 MEDIA = {"search": (9_000, 21_000), "social": (4_000, 12_000), "display": (0, 5_000)}
 OVERHEAD = {
@@ -511,27 +513,83 @@ def _survival(books: Books) -> Rows:
                 for group in ("all", plan):
                     lengths[group].append(((min(last, end) - start).days + 1, last < end))
         for plan, found in lengths.items():
-            yield from _curve(books, end, plan, found)
+            for step in _curve(found):
+                cell = dict(zip(("tenure_days", "at_risk", "ended", "survival", "standard_error"), step, strict=True))
+                yield {"metric_date": end, "plan": plan, **cell, **books.finality(end, books.definitions.contract_grace_days)}
         month = next_month(month)
 
 
-def _curve(books: Books, end: date, plan: str, found: list[tuple[int, bool]]) -> Rows:
+def _repurchase_survival(books: Books) -> Rows:
+    """A curve for every complete month since the first order, over the gaps between order days known at its end.
+
+    A gap that an order closes by then ended at its length; the silence since the last order is censored at its length so far.
+    """
+    days_of, first = order_days(books), _first_sales(books)
+    if not days_of:
+        return
+    month = min(days[0] for days in days_of.values()).replace(day=1)
+    while (end := next_month(month) - ONE_DAY) <= books.through:
+        lengths: dict[tuple[str, str], list[tuple[int, bool]]] = defaultdict(list)
+        for person, every_day in days_of.items():
+            days = [day for day in every_day if day <= end]
+            gaps = [((following - day).days, True) for day, following in pairwise(days)]
+            gaps += [((end - day).days, False) for day in days[-1:]]
+            for group in (("all", "all"), ("entry_channel", first[person].order.sales_channel or UNKNOWN)):
+                lengths[group] += gaps
+        for (dimension, segment), found in lengths.items():
+            for step in _curve(found):
+                cell = dict(zip(("gap_days", "at_risk", "came_back", "survival", "standard_error"), step, strict=True))
+                yield {"metric_date": end, "dimension": dimension, "segment": segment, **cell, **books.finality(end, 0)}
+        month = next_month(month)
+
+
+def _curve(found: list[tuple[int, bool]]) -> Iterator[tuple[int, int, int, float, float]]:
+    """By length: how many were at risk and ended, the product so far, and its error; `found` has lengths and what is over."""
     survival, variance = 1.0, 0.0
-    for tenure in range(1, max(length for length, _ in found) + 1):
-        at_risk = sum(length >= tenure for length, _ in found)
-        ended = sum(length == tenure and is_over for length, is_over in found)
+    here, over = Counter(length for length, _ in found), Counter(length for length, is_over in found if is_over)
+    at_risk = len(found) - here[0]
+    for length in range(1, max(here, default=0) + 1):
+        ended = over[length]
         survival *= 1 - ended / at_risk
         variance += ended / (at_risk * (at_risk - ended)) if ended < at_risk else 0
-        yield {
-            "metric_date": end,
-            "plan": plan,
-            "tenure_days": tenure,
-            "at_risk": at_risk,
-            "ended": ended,
-            "survival": survival,
-            "standard_error": survival * sqrt(variance),
-            **books.finality(end, books.definitions.contract_grace_days),
-        }
+        yield length, at_risk, ended, survival, survival * sqrt(variance)
+        at_risk -= here[length]
+
+
+def _false_churn_daily(books: Books) -> Rows:
+    """Who had no order for N days lapsed on the day after them; an order on the N-th day after the last one is in time."""
+    lapsed: dict[date, list[int | None]] = defaultdict(list)  # days until they came back
+    inactive = timedelta(days=books.definitions.churn_inactive_days)
+    for days in order_days(books).values():
+        for day, following in zip(days, [*days[1:], None], strict=True):
+            lapse = day + inactive
+            if lapse <= books.through and (following is None or following > lapse):
+                lapsed[lapse].append((following - lapse).days if following else None)
+    for day, away in lapsed.items():
+        for window in FALSE_CHURN_WINDOWS:
+            back = sum(days is not None and days <= window for days in away)
+            has_passed = day + timedelta(days=window) <= books.through
+            yield {
+                "metric_date": day,
+                "window_days": window,
+                "lapsed": len(away),
+                "came_back_so_far": back,
+                "judged": len(away) if has_passed else 0,
+                "came_back": back if has_passed else 0,
+                "false_churn_rate": back / len(away) if has_passed else None,
+                **books.finality(day, window),
+            }
+
+
+def _first_sales(books: Books) -> dict[str, Any]:
+    """The very first order of each known person, whenever it is."""
+    first: dict[str, Any] = {}
+    for sale in books.sales:
+        if sale.is_purchase and sale.day and sale.person:
+            other = first.get(sale.person)
+            if other is None or (sale.order.ordered_at, sale.order.order_id) < (other.order.ordered_at, other.order.order_id):
+                first[sale.person] = sale
+    return first
 
 
 def _retention_cohorts_by_segment(books: Books) -> Rows:
@@ -540,12 +598,7 @@ def _retention_cohorts_by_segment(books: Books) -> Rows:
     Its product is the one most was spent on, of equal ones that of the line that sorts first.
     """
     categories = {product.product_id: product.category for product in books.rows["products"]}
-    first: dict[str, Any] = {}
-    for sale in books.sales:
-        if sale.is_purchase and sale.day and sale.person:
-            other = first.get(sale.person)
-            if other is None or (sale.order.ordered_at, sale.order.order_id) < (other.order.ordered_at, other.order.order_id):
-                first[sale.person] = sale
+    first = _first_sales(books)
     months = {person: {day.replace(day=1) for day in days} for person, days in order_days(books).items()}
     cohorts: dict[tuple[date, str, str], list[str]] = defaultdict(list)
     for person, active in months.items():
@@ -636,6 +689,16 @@ SUBJECT = Subject(
             _retention_cohorts_by_segment,
         ),
         "survival": Truth(("metric_date", "plan", "tenure_days"), ("at_risk", "ended", "survival", "standard_error"), _survival),
+        "repurchase_survival": Truth(
+            ("metric_date", "dimension", "segment", "gap_days"),
+            ("at_risk", "came_back", "survival", "standard_error"),
+            _repurchase_survival,
+        ),
+        "false_churn_daily": Truth(
+            ("metric_date", "window_days"),
+            ("lapsed", "came_back_so_far", "judged", "came_back", "false_churn_rate"),
+            _false_churn_daily,
+        ),
     },
     spoils={
         "marketing_spend": [
