@@ -342,28 +342,28 @@ HEADLINES = {
     "orders, last 30 days": ("sales_daily", "sum(orders)", _LAST_30_DAYS),
     "cart abandonment rate, last 30 days": (
         "cart_abandonment_daily",
-        "round(sum(abandoned) / sum(abandoned + converted), 4)",
+        "round(sum(abandoned) / nullif(sum(abandoned + converted), 0), 4)",
         _LAST_30_DAYS,
     ),
     "contacts, last 30 days": ("contact_volume_daily", "sum(inbound)", _LAST_30_DAYS),
     "first contact resolution, last 30 days": (
         "fcr_daily",
-        "round(sum(resolved_first_contact) / sum(issues), 4)",
+        "round(sum(resolved_first_contact) / nullif(sum(issues), 0), 4)",
         _LAST_30_DAYS,
     ),
     "hours to resolution, last 30 days": (
         "resolution_daily",
-        "round(sum(resolution_minutes) / sum(cases_resolved) / 60, 2)",
+        "round(sum(resolution_minutes) / nullif(sum(cases_resolved), 0) / 60, 2)",
         _LAST_30_DAYS,
     ),
     "subscriber churn, trailing 30 days": (
         "churn_daily",
-        "round(sum(lost) / sum(active_at_start), 4)",
+        "round(sum(lost) / nullif(sum(active_at_start), 0), 4)",
         f"{_LAST_DAY} and basis = 'contractual' and period = 'trailing_30d' and plan = 'all'",
     ),
     "customers who order again the month after": (
         "retention_cohorts",
-        "round(sum(active) / sum(customers), 4)",
+        "round(sum(active) / nullif(sum(customers), 0), 4)",
         "months_since = 1 and is_final",
     ),
     "customers to date": ("clv_daily", "sum(customers_to_date)", _LAST_DAY),

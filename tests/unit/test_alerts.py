@@ -74,7 +74,8 @@ def _night(settings: Settings, *failed: str, refused: str = "", problem: str = "
     made = report.collect(settings, Ran("r-1", "nightly", DAY, DAY, problems=(problem,) if problem else ()))
     made["gates"] = [
         {"gate": gate, "subject": "sales_daily", "state": "failed", "sentence": f"FAILED: {gate} on sales_daily", "sample": [],
-         "passed": False, "severity": "block", "figure": "1", "bound": "0", "message": "", "accepted": ""}
+         "passed": False, "severity": "block", "figure": "1", "bound": "0", "message": "", "accepted": "",
+         "is_consequence": False}
         for gate in failed
     ]  # fmt: skip
     if refused:
