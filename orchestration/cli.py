@@ -128,7 +128,7 @@ def status(as_json: Json = False) -> None:
         "marts_off": manifest["marts_off"] if manifest else {},
         "feeds": manifest["feeds"] if manifest else [],
         "gates_not_passed": manifest["gates"]["not_passed"] if manifest else [],
-        "acceptances": [row for row in acceptances.listed(settings) if row["state"] != "expired"],
+        "acceptances": [row for row in acceptances.listed(settings) if row["state"] not in ("expired", "revoked")],
         "running": holder(settings),
         "last_run": last and {key: last[key] for key in ("run", "what", "ended", "exit_code", "headline", "next")},
         "last_run_not_published": last["problems"] + _not_passed(last) if last and not last["published"] else [],

@@ -14,7 +14,7 @@ import re
 import shlex
 import shutil
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from data_quality.acceptance import ACCEPTABLE
+from data_quality.acceptance import ACCEPTABLE, all_rows, latest
 from data_quality.contract import load_contracts
 from data_quality.rules import ident, literal
 from data_quality.verdict import Verdict, of_run
@@ -189,7 +189,7 @@ def _find(con: duckdb.DuckDBPyConnection, settings: Settings, run_id: str) -> _F
         found.quarantined = _quarantined(con, settings, run_id)
     except duckdb.Error as error:
         found.warnings.append(f"the bad rows of this run could not be read back: {_one_line(str(error))}")
-    found.acceptances = _acceptances(con)
+    found.acceptances = _acceptances(con, settings.today())
     return found
 
 
@@ -275,16 +275,11 @@ def _value(settings: Settings, feed: str, column: str, raw: str, record: dict[st
     return None
 
 
-def _acceptances(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+def _acceptances(con: duckdb.DuckDBPyConnection, today: date) -> list[dict[str, Any]]:
     """Who answers for which failed gate, newest first."""
-    # A second row says when it was first used.
-    rows = _rows(
-        con,
-        f"from ops.acceptances where expires_on >= current_date and used_at is null order by accepted_at desc limit {_LISTED}",
-    )
-    for row in rows:
-        row["accepted_by"] = row.pop("who")
-    return [{name: value for name, value in row.items() if value is not None} for row in rows]
+    rows = [row for row in latest(all_rows(con)) if row.lets_through(today)][: -_LISTED - 1 : -1]
+    shown = [{"id": row.id, **asdict(row), "accepted_by": row.who} for row in rows]
+    return [{name: value for name, value in row.items() if value is not None and name not in ("who", "used_at")} for row in shown]
 
 
 def _rows(con: duckdb.DuckDBPyConnection, query: str, *values: Any) -> list[dict[str, Any]]:
