@@ -3,13 +3,16 @@
 Belongs here: what may be accepted, the table `ops.acceptances`, and which acceptances are in force. Does not: judging
 (`suites/`), finding the delivery a person means, the copy outside the warehouse (`orchestration.lib.acceptances`).
 
-The table is append-only. An acceptance is one row; that something was let through by it is one more, with `used_at`.
-It counts for what is judged until it expires. What was let through before stays so: published numbers do not change
-because time passes, and a rebuild lets through what the nights did.
+The table is append-only. An acceptance is one row; that something was let through by it is one more, with `used_at`, and so
+is that somebody took it back, with `revoked_at`.
+It counts for what is judged until it expires or is taken back. What was let through before stays so: published numbers do
+not change because time passes, and a rebuild lets through what the nights did.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields, replace
 from datetime import UTC, date, datetime
@@ -71,6 +74,20 @@ class Acceptance:
     """The last day on which it lets anything through."""
     used_at: datetime | None = None
     """When something was first let through by it."""
+    revoked_at: datetime | None = None
+    """When it was taken back: since then it lets nothing through that it had not let through before."""
+    revoked_by: str | None = None
+    revoked_because: str | None = None
+
+    @property
+    def id(self) -> str:
+        """What people call it by: 8 hexadecimal digits of what it is about, who made it, when and why."""
+        made = [*self.bound_to, self.accepted_at, self.reason, self.who]
+        return hashlib.sha256(json.dumps([value and str(value) for value in made]).encode()).hexdigest()[:8]
+
+    def lets_through(self, today: date) -> bool:
+        """Whether it does for what is judged for the first time."""
+        return self.expires_on >= today and self.revoked_at is None
 
     def sentence(self) -> str:
         """Who answers for it until when, and why."""
@@ -115,30 +132,32 @@ def append(con: duckdb.DuckDBPyConnection, rows: Iterable[Acceptance]) -> None:
 def all_rows(con: duckdb.DuckDBPyConnection) -> list[Acceptance]:
     """Every row there is, oldest first."""
     rows = con.execute(
-        f"select {', '.join(COLUMNS)} from ops.acceptances order by coalesce(used_at, accepted_at), expires_on"
+        f"select {', '.join(COLUMNS)} from ops.acceptances order by coalesce(revoked_at, used_at, accepted_at), expires_on"
     ).fetchall()
     return [Acceptance(*row) for row in rows]
 
 
 def latest(rows: Iterable[Acceptance]) -> list[Acceptance]:
-    """One row an acceptance: as it was made, with the time it was first used."""
+    """One row an acceptance: as it was made, with the time it was first used, and that it was first taken back."""
     made: dict[tuple[object, ...], Acceptance] = {}
     for row in rows:
         key = (*row.bound_to, row.accepted_at, row.reason, row.who)
-        used = [at for at in (row.used_at, made[key].used_at if key in made else None) if at is not None]
-        made[key] = replace(row, used_at=min(used, default=None))
+        both = [row, made[key]] if key in made else [row]
+        used = [one.used_at for one in both if one.used_at is not None]
+        ended = min((one for one in both if one.revoked_at is not None), key=lambda one: one.revoked_at, default=row)
+        made[key] = replace(ended, used_at=min(used, default=None))
     return sorted(made.values(), key=lambda row: row.accepted_at)
 
 
 def in_force(con: duckdb.DuckDBPyConnection, today: date, gates: Iterable[str] = tuple(ACCEPTABLE)) -> list[Acceptance]:
-    """Acceptances of these gates that let things through today: not expired, or used before they did.
+    """Acceptances of these gates that let things through today: neither expired nor taken back, or used before they were.
 
     Of several for the same thing the one that ends last. A row of a gate that can never be accepted lets nothing through,
     however it came into the table.
     """
     chosen: dict[tuple[object, ...], Acceptance] = {}
     for row in latest(all_rows(con)):
-        if row.gate in gates and row.gate in ACCEPTABLE and (row.expires_on >= today or row.used_at is not None):
+        if row.gate in gates and row.gate in ACCEPTABLE and (row.lets_through(today) or row.used_at is not None):
             other = chosen.get(row.bound_to)
             if other is None or (other.expires_on, other.accepted_at) <= (row.expires_on, row.accepted_at):
                 chosen[row.bound_to] = row

@@ -17,6 +17,9 @@ import duckdb
 Severity = Literal["block", "hold", "warn"]
 """What a failed verdict does: `block` publishing, `hold` the feed at its last good state, or only `warn`."""
 
+NOT_JUDGED = "something it needs failed"
+"""How the message ends of what could not be built or tested, because what stands before it failed."""
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -37,6 +40,11 @@ class Verdict:
     def stands_in_the_way(self) -> bool:
         """Whether it failed and nobody answers for that."""
         return not self.passed and not self.accepted
+
+    @property
+    def is_consequence(self) -> bool:
+        """Whether it failed only because something else did: that one says what is wrong."""
+        return not self.passed and self.message.endswith(NOT_JUDGED)
 
     def sentence(self) -> str:
         """Gate, subject, figure, bound and message on one line, as shown to people."""

@@ -72,7 +72,7 @@ class CxHome(dg.ConfigurableResource):
             raise
         finally:
             if made is not None:
-                alerts.deliver(settings, made)
+                alerts.deliver(settings, made, is_unattended=run_outcome.is_scheduled(instance, run_id))
 
     @property
     def settings(self) -> Settings:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 BEGAN_TAG = "cx/began"
 """When `cx` was called: Dagster's clock starts after its own imports."""
+SCHEDULE_TAG = "dagster/schedule_name"
+"""Dagster's tag of the runs that a schedule asked for."""
 RELEASE_STEP = "release__current"
 _FAILURES = {
     dg.DagsterEventType.STEP_FAILURE,
@@ -57,6 +59,12 @@ def is_at_work(instance: dg.DagsterInstance | None, run_id: str | None) -> bool:
     """Whether this is a run, and one that has not ended: `dagster job execute` opens the home once more after its run."""
     run = instance.get_run_by_id(run_id) if instance is not None and run_id is not None else None
     return run is not None and not run.is_finished
+
+
+def is_scheduled(instance: dg.DagsterInstance, run_id: str) -> bool:
+    """Whether a schedule asked for the run, so that nobody watches it."""
+    run = instance.get_run_by_id(run_id)
+    return run is not None and SCHEDULE_TAG in run.tags
 
 
 def ran(instance: dg.DagsterInstance, run_id: str, problem: str | None = None) -> report.Ran | None:

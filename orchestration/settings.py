@@ -24,6 +24,9 @@ ENVIRONMENTS = ("local", "ci", "production")
 DAGSTER_INSTANCE = """\
 telemetry:
   enabled: false
+# The question for an e-mail address that stands before the first page of the UI.
+nux:
+  enabled: false
 event_log_storage:
   module: orchestration.lib.event_log
   class: KeptOpenSqliteEventLogStorage

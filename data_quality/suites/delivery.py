@@ -26,7 +26,7 @@ def hold_checks() -> list[Check]:
         Check(
             ROW_RULES, "hold",
             gxe.ExpectColumnPairValuesAToBeGreaterThanB(column_A="bad_limit", column_B="bad_share", or_equal=True),
-            "bad_share", "bad_limit", "share of bad rows; the delivery was refused",
+            "bad_share", "bad_limit", "share of bad rows; the delivery was refused", ("rows_read", "rows_bad"),
         ),
     ]  # fmt: skip
 
@@ -39,12 +39,12 @@ def warn_checks() -> list[Check]:
         Check(
             VOLUME, "warn",
             gxe.ExpectColumnPairValuesAToBeGreaterThanB(column_A="volume", column_B="volume_low", or_equal=True),
-            "volume", "volume_low", "rows, fewer than usual for this weekday",
+            "volume", "volume_low", "rows, fewer than usual for this weekday", ("volume_high",),
         ),
         Check(
             VOLUME, "warn",
             gxe.ExpectColumnPairValuesAToBeGreaterThanB(column_A="volume_high", column_B="volume", or_equal=True),
-            "volume", "volume_high", "rows, more than usual for this weekday",
+            "volume", "volume_high", "rows, more than usual for this weekday", ("volume_low",),
         ),
         Check(
             REPEAT, "warn", gxe.ExpectColumnValuesToBeBetween(column="repeats", max_value=0),

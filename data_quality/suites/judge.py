@@ -6,6 +6,7 @@ Great Expectations is imported inside the function: it costs 3 CPU seconds that 
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ class Check:
     bound: str
     """Profile column with its limit, or the limit itself."""
     message: str
+    also: tuple[str, ...] = ()
+    """More profile columns that help to understand a failure; sample rows have them, and those the expectation names."""
 
 
 class CheckDidNotRun(Exception):
@@ -105,7 +108,7 @@ def judge(
                     figure="" if worst is None else figure_text(worst[check.figure]),
                     bound="" if worst is None else bound,
                     message="" if worst is None else f"{check.message} ({len(bad)} of {len(rows)}, first: {worst[label]})",
-                    sample=[{k: figure_text(v) for k, v in row.items()} for row in bad.head(5).to_dict("records")],
+                    sample=[_sample(check, label, row) for row in bad.head(5).to_dict("records")],
                 )
             )
     return verdicts, failed_rows
@@ -116,8 +119,22 @@ def _accepted(check: Check, subject: str, label: str, row: dict[str, Any], who: 
     return Verdict(
         check.gate, subject, check.severity, False,
         figure=figure_text(row[check.figure]), bound=figure_text(row.get(check.bound, check.bound)),
-        message=f"{what} ({row[label]})", sample=[{k: figure_text(v) for k, v in row.items()}], accepted=who,
+        message=f"{what} ({row[label]})", sample=[_sample(check, label, row)], accepted=who,
     )  # fmt: skip
+
+
+def _sample(check: Check, label: str, row: dict[str, Any]) -> dict[str, Any]:
+    """Of a profile row what the check is about: what it names, its day, figure and bound; other gates have the rest."""
+    judged = {str(value) for name, value in check.expectation.configuration.kwargs.items() if name.startswith("column")}
+    shown = {label, "day", check.figure, check.bound, *judged, *check.also}
+    return {name: _shown(value) for name, value in row.items() if name in shown}
+
+
+def _shown(value: Any) -> Any:
+    """Numbers stay numbers, of as many digits as verdicts show; JSON has none that is not finite."""
+    if isinstance(value, float) and math.isfinite(value):
+        return int(value) if value == int(value) else float(figure_text(value))
+    return value if isinstance(value, int) else str(value)
 
 
 @cache

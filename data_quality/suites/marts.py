@@ -29,12 +29,12 @@ def mart_checks() -> list[Check]:
         Check(
             MOVED, "warn",
             gxe.ExpectColumnPairValuesAToBeGreaterThanB(column_A="volume", column_B="volume_low", or_equal=True),
-            "volume", "volume_low", "on the last day, far less than usual for this weekday",
+            "volume", "volume_low", "on the last day, far less than usual for this weekday", ("volume_high",),
         ),
         Check(
             MOVED, "warn",
             gxe.ExpectColumnPairValuesAToBeGreaterThanB(column_A="volume_high", column_B="volume", or_equal=True),
-            "volume", "volume_high", "on the last day, far more than usual for this weekday",
+            "volume", "volume_high", "on the last day, far more than usual for this weekday", ("volume_low",),
         ),
         Check(
             METRIC_MOVED, "warn",

@@ -11,6 +11,9 @@ from orchestration.settings import ConfigError, Settings
 if TYPE_CHECKING:
     from pathlib import Path
 
+_NAMED = 3
+"""As many feeds are named whose deliveries a run took."""
+
 
 def report(
     run: Annotated[str | None, typer.Argument(help="A run, by its id or the beginning of it; default: the newest.")] = None,
@@ -37,7 +40,11 @@ def show(made: dict[str, Any], page: Path | None) -> None:
     from orchestration.lib.report import sentences
 
     taken, rows, bad = (sum(row[name] for row in made["deliveries"]) for name in ("deliveries", "rows_read", "rows_quarantined"))
-    news = "nothing new was delivered" if not taken else f"{taken} deliveries, {rows} rows, {bad} in quarantine"
+    feeds = [row["feed"] for row in made["deliveries"]]
+    # Who corrected one file wants to see that no other was read again.
+    of = f", all of {', '.join(feeds)}" if len(feeds) <= _NAMED else ""
+    news = f"{taken} {'delivery' if taken == 1 else 'deliveries'}, {rows} rows, {bad} in quarantine{of}"
+    news = news if taken else "nothing new was delivered"
     out.print(f"{made['what']}: {news}; {made['gates_passed']} gates passed; {made['seconds']} s")
     samples = {gate["sentence"]: gate["sample"] for gate in made["gates"] if gate["state"] == "failed" and gate["sample"]}
     for sentence in sentences(made):

@@ -1,4 +1,5 @@
-"""`cx accept`: finds what a person means, checks that a gate really failed on it, and writes down who answers for it.
+"""`cx accept`: finds what a person means, checks that a gate really failed on it, and writes down who answers for it, or
+that nobody does any more.
 
 Belongs here: that, and the copy of the acceptances beside the warehouse. Does not: what may be accepted and what is in force
 (`data_quality.acceptance`), letting anything through (`ingest`, `gates`).
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -47,9 +48,7 @@ def accept(settings: Settings, gate: str, delivery: str, feed: str | None, reaso
         RunLocked: a run is working on this CX_HOME.
     """
     acceptance.require_acceptable(gate, _tests())
-    reason = " ".join(reason.split())
-    if not reason or not reason.isprintable() or len(reason) > _LONGEST_REASON:
-        raise NotAcceptable(f"--reason says why in at most {_LONGEST_REASON} printable characters: readers will see it")
+    reason = _readable(reason)
     if not settings.warehouse.exists():
         raise NotAcceptable(f"there is no warehouse at {settings.warehouse} yet, so no gate has failed: run `cx nightly` first")
     settings.make_folders()
@@ -63,6 +62,58 @@ def accept(settings: Settings, gate: str, delivery: str, feed: str | None, reaso
             acceptance.append(con, [row])
         sync(con, settings)
     return row
+
+
+def revoke(settings: Settings, name: str, reason: str) -> Acceptance:
+    """Write down that somebody no longer answers: what was not let through yet is judged afresh, what was stays so.
+
+    Args:
+        settings: whose acceptances.
+        name: the id of an acceptance, or its first digits.
+        reason: why.
+
+    Raises:
+        NotAcceptable: there is no such acceptance, or nothing of it is left to take back; the message lists those there are.
+        RunLocked: a run is working on this CX_HOME.
+    """
+    reason = _readable(reason)
+    if not settings.warehouse.exists():
+        raise NotAcceptable(f"there is no warehouse at {settings.warehouse} yet, so nothing was accepted")
+    with run_lock(settings, "cx accept"), warehouse.connect(settings) as con:
+        warehouse.prepare(con, settings.config)
+        sync(con, settings)
+        today = settings.today()
+        made = acceptance.latest(acceptance.all_rows(con))
+        found = [row for row in made if name and row.id.startswith(name.strip().lower())]
+        if len(found) != 1:
+            left = ", ".join(f"{row.id} ({row.gate} on {row.delivery})" for row in found or made if row.lets_through(today))
+            raise NotAcceptable(
+                f"'{name}' is {'more than one acceptance' if found else 'no acceptance'}: `cx accept --list` shows their ids; "
+                f"in force: {left or 'none'}"
+            )
+        (row,) = found
+        if row.revoked_at is not None:
+            raise NotAcceptable(f"{row.id} was revoked by {row.revoked_by} at {row.revoked_at}: {row.revoked_because}")
+        if not row.lets_through(today):
+            raise NotAcceptable(f"{row.id} expired on {row.expires_on}: it lets nothing more through")
+        now = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+        row = replace(row, revoked_at=now, revoked_by=_who(), revoked_because=reason)
+        with tx(con):
+            acceptance.append(con, [row])
+        sync(con, settings)
+    return row
+
+
+def _readable(reason: str) -> str:
+    """The reason in one line.
+
+    Raises:
+        NotAcceptable: nobody can read it.
+    """
+    reason = " ".join(reason.split())
+    if not reason or not reason.isprintable() or len(reason) > _LONGEST_REASON:
+        raise NotAcceptable(f"--reason says why in at most {_LONGEST_REASON} printable characters: readers will see it")
+    return reason
 
 
 def sync(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
@@ -86,13 +137,14 @@ def sync(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
 def listed(settings: Settings) -> list[dict[str, Any]]:
     """Every acceptance, newest first, from the file: it can be read while a run is at work.
 
-    `state` is `in force`, `used` (it let something through, which stays so) or `expired` (it never did).
+    `state` is `in force`, `used` (it let something through, which stays so), `expired` or `revoked` (it never did), or
+    `used, revoked`.
     """
     return [_described(row, settings.today()) for row in reversed(acceptance.latest(_read(settings)))]
 
 
 def that_count(con: duckdb.DuckDBPyConnection, settings: Settings) -> list[dict[str, Any]]:
-    """Acceptances that a release stands on: not expired, or used and what they let through is still what counts."""
+    """Acceptances that a release stands on: in force, or used and what they let through is still what counts."""
     today = settings.today()
     loaded = set(
         con.execute("select delivery, content_hash from ops.deliveries where status in ('accepted', 'repeated')").fetchall()
@@ -100,15 +152,16 @@ def that_count(con: duckdb.DuckDBPyConnection, settings: Settings) -> list[dict[
     rows = [
         row
         for row in acceptance.latest(acceptance.all_rows(con))
-        if row.expires_on >= today
+        if row.lets_through(today)
         or (row.used_at is not None and (row.gate == ARRIVAL or (row.delivery, row.content_hash) in loaded))
     ]
     return [_described(row, today) for row in rows]
 
 
 def _described(row: Acceptance, today: date) -> dict[str, Any]:
-    state = "used" if row.used_at else "in force" if row.expires_on >= today else "expired"
-    return {**asdict(row), "state": state}
+    ended = "revoked" if row.revoked_at else "expired"
+    state = "used" if row.used_at else "in force" if row.lets_through(today) else ended
+    return {"id": row.id, **asdict(row), "state": "used, revoked" if row.used_at and row.revoked_at else state}
 
 
 def _read(settings: Settings) -> list[Acceptance]:
@@ -119,8 +172,10 @@ def _read(settings: Settings) -> list[Acceptance]:
     for line in path.read_text(encoding="utf-8").splitlines():
         try:
             values = json.loads(line)
-            for name, kind in (("accepted_at", datetime), ("used_at", datetime), ("day", date), ("expires_on", date)):
-                values[name] = values[name] and kind.fromisoformat(values[name])
+            for name in ("accepted_at", "used_at", "revoked_at"):
+                values[name] = datetime.fromisoformat(values[name]) if values.get(name) else None
+            for name in ("day", "expires_on"):
+                values[name] = values[name] and date.fromisoformat(values[name])
             rows.append(Acceptance(**values))
         except (ValueError, TypeError, KeyError):
             continue  # cut off by a kill; the table has the row

@@ -28,13 +28,20 @@ if TYPE_CHECKING:
 _SHOWN = 8
 
 
-def deliver(settings: Settings, report: dict[str, Any], is_news: bool = True) -> dict[str, Any]:
-    """Write a report, and tell who is to be told. What of that does not work is a warning in the report, and fails no run."""
+def deliver(settings: Settings, report: dict[str, Any], is_news: bool = True, is_unattended: bool = False) -> dict[str, Any]:
+    """Write a report, and tell who is to be told. What of that does not work is a warning in the report, and fails no run.
+
+    Args:
+        settings: whose reports and channels.
+        report: of a run.
+        is_news: not of a run that was killed long ago.
+        is_unattended: a schedule asked for it, so nobody sees at a terminal that another run was at work.
+    """
     if not settings.home.is_dir():
         return report
     try:
         path = reports.write(settings, report)
-        warnings = tell(settings, report, path) if is_news else []
+        warnings = tell(settings, report, path, is_unattended) if is_news else []
         if warnings:
             report["warnings"] += warnings
             reports.write(settings, report)
@@ -43,15 +50,20 @@ def deliver(settings: Settings, report: dict[str, Any], is_news: bool = True) ->
     return report
 
 
-def tell(settings: Settings, report: dict[str, Any], page: Path) -> list[str]:
-    """Send what is news of a run; return warnings about channels that did not work. Never raises what a channel raises."""
+def tell(settings: Settings, report: dict[str, Any], page: Path, is_unattended: bool = False) -> list[str]:
+    """Send what is news of a run; return warnings about channels that did not work. Never raises what a channel raises.
+
+    A night that is skipped because another run is at work is told by itself: it is no incident that the other run ends.
+    """
     try:
         config = settings.config.alerts
     except ConfigError:
         config = Alerts() if os.environ.get(Alerts().urls_env) else None  # cx.toml is what is wrong
     # Whoever interrupts a run, or is refused because another one is at work, knows; the other run tells its own outcome.
-    if config is None or reports.INTERRUPTED in report["problems"] or _is_locked_out(report):
+    if config is None or reports.INTERRUPTED in report["problems"]:
         return []
+    if _is_locked_out(report):
+        return _send(config, "skipped", report, page)[0] if is_unattended and "failed" in config.on else []
     path = settings.reports / "incident.json"
     before = _read(path)
     failing = failing_set(report)
@@ -85,6 +97,7 @@ def failing_set(report: dict[str, Any]) -> list[str]:
 def message(kind: str, report: dict[str, Any], page: Path) -> tuple[str, str]:
     """Title and text: what failed, what readers see now, the next command, where the report is."""
     about = ", ".join(report["stale_feeds"]) if kind == "held" else report["outcome"].replace("_", " ")
+    about = "another run is at work" if kind == "skipped" else about
     title = f"cxmarts: {report['what']} {'recovered' if kind == 'recovered' else f'{kind}: {about}'}"
     lines = [report["headline"]]
     lines += [gate["sentence"] for gate in report["gates"] if gate["state"] in ("failed", "held")][:_SHOWN]
@@ -117,6 +130,7 @@ def _send(config: Alerts, kind: str, report: dict[str, Any], page: Path) -> tupl
         kinds = {
             "failed": apprise.NotifyType.FAILURE,
             "held": apprise.NotifyType.WARNING,
+            "skipped": apprise.NotifyType.WARNING,
             "recovered": apprise.NotifyType.SUCCESS,
         }
         title, body = message(kind, report, page)

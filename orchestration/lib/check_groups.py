@@ -63,13 +63,14 @@ def counts(con: duckdb.DuckDBPyConnection, run_id: str, names: set[str]) -> dict
     found: dict[tuple[str, str], dict[str, int | float]] = {}
     rows = con.execute(
         "select feed, count(*), count(*) filter (where status = 'refused'), coalesce(sum(rows_read), 0)::bigint, "
-        "coalesce(sum(rows_quarantined), 0)::bigint from ops.deliveries where run_id = $1 "
+        "coalesce(sum(rows_bad), 0)::bigint from ops.deliveries where run_id = $1 "
         "and status not in ('pending', 'replaced') group by feed",
         [run_id],
     ).fetchall()
-    for feed, deliveries, refused, read, quarantined in rows:
-        share = quarantined / read if read else 0.0
-        found[feed, "delivery"] = {"deliveries": deliveries, "refused": refused, "quarantined_share": round(share, 6)}
+    for feed, deliveries, refused, read, bad in rows:
+        # Of all rows that were judged: those of a refused delivery are what its gate is about.
+        share = bad / read if read else 0.0
+        found[feed, "delivery"] = {"deliveries": deliveries, "refused": refused, "bad_share": round(share, 6)}
         found[feed, "volume"] = {"rows_read": read}
     there = con.execute("select table_name from duckdb_tables() where schema_name = 'marts'").fetchall()
     tables = sorted(names & {name for (name,) in there})

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from data_quality.rules import ident
-from data_quality.verdict import Verdict
+from data_quality.verdict import NOT_JUDGED, Verdict
 from orchestration.lib.dbt_manifest import (
     ManifestError,
     definitions_fingerprint,
@@ -222,7 +222,7 @@ def _model_verdict(con: duckdb.DuckDBPyConnection, node: Any, status: str, messa
     if status == "success":
         return Verdict(MODEL_GATE, node.name, "block", True)
     if status == "skipped":
-        return Verdict(MODEL_GATE, node.name, "block", False, message="was not built: something it needs failed")
+        return Verdict(MODEL_GATE, node.name, "block", False, message=f"was not built: {NOT_JUDGED}")
     checks = bounds[node.name].checks if node.name in bounds else {}
     for name, condition in checks.items() if node.compiled_code else ():
         # The rows never entered the mart: the model's own query shows them.
@@ -247,9 +247,11 @@ def _test_verdicts(con: duckdb.DuckDBPyConnection, node: Any, status: str, resul
     if status == "fail":
         figure, message = f"{result.failures} rows", f"test {node.name} failed"
         sample = _rows(con, f"from ({node.compiled_code})")
+    elif status == "skipped":
+        message = f"was not judged: {NOT_JUDGED}"
     elif not passed:
         message = " ".join((result.message or f"test {node.name}: {status}").split())
-    bound = "" if passed else "0 rows"
+    bound = "" if passed or status == "skipped" else "0 rows"
     return [
         Verdict(
             gate_of_test(node.name),

@@ -297,7 +297,8 @@ def mart_profile(con: duckdb.DuckDBPyConnection, names: list[str]) -> Any:
             if known and known >= 4 and usual > 0:
                 # Outside the ratio, and further off than chance moves a small count.
                 chance = 4 * float(usual) ** 0.5
-                low, high = min(0.3 * float(usual), float(usual) - chance), max(3.0 * float(usual), float(usual) + chance)
+                low = max(0.0, min(0.3 * float(usual), float(usual) - chance))
+                high = max(3.0 * float(usual), float(usual) + chance)
         own = [move for move in found if move.mart == name]
         odd = [move.sentence() for move in own if abs(move.z) > limit]
         rows.append(

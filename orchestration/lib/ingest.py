@@ -890,7 +890,7 @@ def _with_volume(con: duckdb.DuckDBPyConnection, contract: Contract, profile: An
     # Outside the ratio, and further off than chance moves a small count: 4 standard deviations of a Poisson count.
     return profile.assign(
         volume=[by_day[day][0] for day in profile["day"]],
-        volume_low=[min(low * u, u - 4 * u**0.5) if u else 0.0 for u in usual],
+        volume_low=[max(0.0, min(low * u, u - 4 * u**0.5)) if u else 0.0 for u in usual],
         volume_high=[max(high * u, u + 4 * u**0.5) if u else 1e15 for u in usual],
     )
 

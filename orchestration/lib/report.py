@@ -14,7 +14,7 @@ import re
 import shlex
 import shutil
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from data_quality.acceptance import ACCEPTABLE
+from data_quality.acceptance import ACCEPTABLE, all_rows, latest
 from data_quality.contract import load_contracts
 from data_quality.rules import ident, literal
 from data_quality.verdict import Verdict, of_run
@@ -50,6 +50,7 @@ PHASES = {
 _LISTED = 50
 _REASONS_A_FEED = 20
 _SLOWEST = 10
+_LONG = 32
 _HIDDEN = "(personal)"
 
 
@@ -188,7 +189,7 @@ def _find(con: duckdb.DuckDBPyConnection, settings: Settings, run_id: str) -> _F
         found.quarantined = _quarantined(con, settings, run_id)
     except duckdb.Error as error:
         found.warnings.append(f"the bad rows of this run could not be read back: {_one_line(str(error))}")
-    found.acceptances = _acceptances(con)
+    found.acceptances = _acceptances(con, settings.today())
     return found
 
 
@@ -274,16 +275,11 @@ def _value(settings: Settings, feed: str, column: str, raw: str, record: dict[st
     return None
 
 
-def _acceptances(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+def _acceptances(con: duckdb.DuckDBPyConnection, today: date) -> list[dict[str, Any]]:
     """Who answers for which failed gate, newest first."""
-    # A second row says when it was first used.
-    rows = _rows(
-        con,
-        f"from ops.acceptances where expires_on >= current_date and used_at is null order by accepted_at desc limit {_LISTED}",
-    )
-    for row in rows:
-        row["accepted_by"] = row.pop("who")
-    return [{name: value for name, value in row.items() if value is not None} for row in rows]
+    rows = [row for row in latest(all_rows(con)) if row.lets_through(today)][: -_LISTED - 1 : -1]
+    shown = [{"id": row.id, **asdict(row), "accepted_by": row.who} for row in rows]
+    return [{name: value for name, value in row.items() if value is not None and name not in ("who", "used_at")} for row in shown]
 
 
 def _rows(con: duckdb.DuckDBPyConnection, query: str, *values: Any) -> list[dict[str, Any]]:
@@ -322,7 +318,8 @@ def _by_cause(counts: list[dict[str, Any]]) -> list[dict[str, Any]]:
         metrics = sorted({row["metric"] for row in rows})
         days = first if first == last else f"{first} .. {last}"
         cells = sum(row["cells"] for row in rows)
-        values = "final values" if kind == "restatement" else f"values ({kind.replace('_', ' ')})"
+        plural = "" if cells == 1 else "s"
+        values = f"final value{plural}" if kind == "restatement" else f"value{plural} ({kind.replace('_', ' ')})"
         sentence = f"restated by {cause}: {cells} {values} on {days} ({', '.join(metrics)})"
         found.append(
             {"kind": kind, "cause": cause, "cells": cells, "first_day": first, "last_day": last, "metrics": metrics,
@@ -331,8 +328,9 @@ def _by_cause(counts: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
-def _failed_first(verdict: Verdict) -> tuple[int, str, str]:
-    order = {"block": 0, "hold": 1, "warn": 2}[verdict.severity]
+def _failed_first(verdict: Verdict) -> tuple[float, str, str]:
+    """Causes before what could not be judged for them."""
+    order = {"block": 0.5 if verdict.is_consequence else 0, "hold": 1, "warn": 2}[verdict.severity]
     return (3 if verdict.passed else 2 if verdict.accepted else order), verdict.gate, verdict.subject
 
 
@@ -348,6 +346,7 @@ def _gate(verdict: Verdict) -> dict[str, Any]:
         "bound": verdict.bound,
         "message": verdict.message,
         "accepted": verdict.accepted,
+        "is_consequence": verdict.is_consequence,
         "sentence": verdict.sentence(),
         "sample": [public_row(row) for row in verdict.sample],
     }
@@ -384,7 +383,7 @@ def _headline(report: dict[str, Any]) -> str:
         if readers["release"]
         else "there is no release yet"
     )
-    failed = [gate for gate in report["gates"] if gate["state"] == "failed"]
+    failed = _causes(report)
     match report["outcome"]:
         case "published":
             return f"Published: every feed is up to date, through {readers['data_through']}."
@@ -393,11 +392,21 @@ def _headline(report: dict[str, Any]) -> str:
             return f"Published through {readers['data_through']}, but for {feeds}."
         case "not_published":
             first = f"{failed[0]['gate']} failed on {failed[0]['subject']}" if failed else "a gate was not judged"
-            more = f" and {len(failed) - 1} more gates failed" if len(failed) > 1 else ""
+            more = f", and so did {_count(len(failed) - 1, 'more gate')}" if len(failed) > 1 else ""
             return f"Not published: {first}{more}; {keep}."
         case _:
             cause = (report["problems"] or ["the run ended before it published"])[0].rstrip(".")
             return f"{'Not begun' if report['was_refused'] else 'Failed'}: {cause}; {keep}."
+
+
+def _causes(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """Gates that block, without those that only could not be judged for another one; these where there is no other."""
+    failed = [gate for gate in report["gates"] if gate["state"] == "failed"]
+    return [gate for gate in failed if not gate["is_consequence"]] or failed
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
 def _stale_text(state: dict[str, Any]) -> str:
@@ -416,12 +425,12 @@ def _next(settings: Settings, ran: Ran, report: dict[str, Any], first_refused: d
         if {"do": do, "command": command} not in steps:
             steps.append({"do": do, "command": command})
 
-    for gate in report["gates"]:
+    for gate in [*_causes(report), *(gate for gate in report["gates"] if gate["state"] == "held")]:
         match gate["state"], gate["gate"]:
             case "failed", "row_accounting":
                 step("rows were lost or counted twice: load and build everything anew, and report it", "cx rebuild")
             case "failed", _:
-                step(f"correct the model or definition behind {gate['subject']} (sample rows below); no day is lost", again)
+                step(f"correct the model or definition behind {gate['subject']} (sample rows show where); no day is lost", again)
             case "held", "row_rules":
                 step(f"see which rows of {gate['subject']} are bad, and why", f"cx quarantine show --feed {gate['subject']}")
             case "held", "arrival":
@@ -460,7 +469,13 @@ def _again(settings: Settings, ran: Ran, first_refused: date | None) -> str:
 
 def sentences(report: dict[str, Any]) -> list[str]:
     """What is not as it should be, a line each: gates that failed first, stale feeds, restated final values, problems."""
-    said = [gate["sentence"] for gate in report["gates"] if not gate["passed"]]
+    blocking = _causes(report)
+    said = [
+        gate["sentence"] for gate in report["gates"] if not gate["passed"] and (gate in blocking or not gate["is_consequence"])
+    ]
+    if unjudged := [gate for gate in report["gates"] if gate["is_consequence"] and gate not in blocking]:
+        subjects = ", ".join(sorted({gate["subject"] for gate in unjudged}))
+        said.append(f"not judged, because what they need failed: {_count(len(unjudged), 'gate')} on {subjects}")
     said += [f"stale: {feed} stays at its last good state; see cx status" for feed in report["stale_feeds"]]
     said += [row["sentence"] for row in report["restatements"] if row["kind"] == "restatement"]
     return said + [f"error: {problem}" for problem in report["problems"]]
@@ -532,9 +547,29 @@ def page(report: dict[str, Any]) -> str:
     import jinja2
 
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["number"] = lambda value: f"{value:,}"
+    environment.filters |= {"number": lambda value: f"{value:,}", "adds": _adds, "kind": _kind, "moment": _moment}
     template = Path(__file__).with_name("report.html.j2").read_text(encoding="utf-8")
     return environment.from_string(template).render(report=report, hidden=_HIDDEN)
+
+
+def _adds(gate: dict[str, Any]) -> bool:
+    """Whether the sample rows of a gate say more than its figure, bound and message do."""
+    told = [gate["figure"], gate["bound"], gate["subject"]]
+    values = [value for row in gate["sample"] for value in row.values() if value is not None and str(value) not in told]
+    return len(gate["sample"]) > 1 or any(not isinstance(value, str) or value not in gate["message"] for value in values)
+
+
+def _kind(name: str, rows: list[dict[str, Any]]) -> str:
+    """Class of a column on the page: `n` of numbers, `long` of what needs lines; the rest stays on one."""
+    values = [row[name] for row in rows if row.get(name) is not None]
+    if values and all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+        return "n"
+    return "long" if any(len(str(value)) > _LONG for value in values) else ""
+
+
+def _moment(text: str) -> str:
+    """A time of a report as people read it, to the minute."""
+    return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _one_line(text: str) -> str:

@@ -61,6 +61,9 @@ alter table ops.verdicts add column if not exists accepted varchar;
 create table if not exists ops.acceptances (
     gate varchar, subject varchar, delivery varchar, day date, content_hash varchar, figure double, reason varchar, who varchar,
     accepted_at timestamp, expires_on date, used_at timestamp);
+alter table ops.acceptances add column if not exists revoked_at timestamp;
+alter table ops.acceptances add column if not exists revoked_by varchar;
+alter table ops.acceptances add column if not exists revoked_because varchar;
 create table if not exists ops.releases (release varchar, run_id varchar, data_through date, published_at timestamp);
 alter table ops.releases add column if not exists metrics varchar[];
 -- what contract and mapping the raw rows of a feed were read with

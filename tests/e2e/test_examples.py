@@ -557,7 +557,7 @@ def telco(tmp_path_factory: pytest.TempPathFactory) -> Example:
 
 
 def test_telco_churn_by_plan(telco: Example) -> None:
-    assert "1 deliveries, 7043 rows, 0 in quarantine" in telco.output
+    assert "1 delivery, 7043 rows, 0 in quarantine" in telco.output
     rows = telco.query(
         "select plan, active_at_start, lost, churn_rate from churn_daily "
         "where basis = 'contractual' and period = 'month' and metric_date = '2024-01-31' order by plan"

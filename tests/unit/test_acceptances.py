@@ -14,7 +14,8 @@ import pytest
 from data_quality import acceptance
 from data_quality.acceptance import NEVER, Acceptance, NotAcceptable
 from data_quality.verdict import Verdict, of_run, record, refusals
-from orchestration.lib import acceptances, gates, ingest, release, warehouse
+from orchestration import cli
+from orchestration.lib import acceptances, gates, ingest, release, report, warehouse
 from orchestration.partitions import Window
 from orchestration.settings import CxConfig, Settings
 from tests.landing import Home
@@ -266,6 +267,81 @@ def test_a_file_that_changed_since_it_was_judged_is_judged_first(home: Home) -> 
     (home.settings.landing / BAD).unlink()
     with pytest.raises(NotAcceptable, match="no longer in the landing folder"):
         accept(home)
+
+
+def revoke(home: Home, name: str, reason: str = "the source says it is broken") -> Acceptance:
+    return acceptances.revoke(home.settings, name, reason)
+
+
+def test_what_is_revoked_before_anything_came_through_is_as_if_it_had_never_been_accepted(home: Home) -> None:
+    row = accept(home)
+    ended = revoke(home, row.id)
+    assert (ended.revoked_by, ended.revoked_because, ended.used_at) == (row.who, "the source says it is broken", None)
+    assert ingest.untaken_days(home.con, home.settings, date(2026, 1, 9)) is None
+    home.put("r_2026-01-06.csv", HEADER)
+    home.take("refunds")
+    assert failed(ingest.load_feed(home.con, home.settings, "refunds", "late").verdicts) == [("row_rules", "refunds", False)]
+    assert keys(home) == ["a"] and is_stale(home)
+    assert [line["state"] for line in acceptances.listed(home.settings)] == ["revoked"]
+    assert acceptances.that_count(home.con, home.settings) == []
+    assert report.collect(home.settings, report.Ran("night1", "nightly"))["acceptances"] == []
+    acceptances.accept(home.settings, "row_rules", BAD, None, "it is right after all", 3)
+    assert failed(night(home)) == [("row_rules", "refunds", True)], "somebody may change their mind"
+
+
+def test_what_was_let_through_stays_after_it_is_revoked_and_nothing_more_comes(home: Home) -> None:
+    """A rebuild lets through what the nights did; the list only grows, and a lost warehouse reads it back."""
+    row = accept(home)
+    night(home)
+    lines = (home.settings.home / acceptances.FILE).read_text().splitlines()
+    ended = revoke(home, row.id[:5])
+    assert ended.used_at is not None and ended.revoked_at is not None
+    assert (home.settings.home / acceptances.FILE).read_text().splitlines()[: len(lines)] == lines
+    rows = home.rows("select used_at is not null, revoked_at is not null from ops.acceptances order by all")
+    assert rows == [(False, False), (True, False), (True, True)]
+    ingest.reset_feeds(home.con, home.settings, ["refunds"])
+    assert failed(ingest.load_feed(home.con, home.settings, "refunds", "rebuild").verdicts) == [("row_rules", "refunds", True)]
+    assert keys(home) == ["a", "d"]
+    (counted,) = acceptances.that_count(home.con, home.settings)
+    assert (counted["state"], counted["id"]) == ("used, revoked", row.id)
+    home.con.execute("delete from ops.acceptances")
+    acceptances.sync(home.con, home.settings)
+    assert acceptance.latest(acceptance.all_rows(home.con)) == [ended]
+    with pytest.raises(NotAcceptable, match=f"{row.id} was revoked by {row.who} at .*: the source says it is broken"):
+        revoke(home, row.id)
+
+
+def test_a_day_that_is_revoked_in_time_is_missing_again(home: Home) -> None:
+    home.put(BAD, refunds("b"))
+    night(home, date(2026, 1, 6))
+    row = accept(home, "arrival", "2026-01-06", "refunds")
+    revoke(home, row.id)
+    ingest.let_past_days_pass(home.con, home.settings)
+    assert failed(night(home, date(2026, 1, 6))) == [("arrival", "refunds", False)] and is_stale(home)
+
+
+def test_what_cannot_be_revoked_says_what_can(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(NotAcceptable, match=r"'0000' is no acceptance: `cx accept --list` .* in force: none"):
+        revoke(home, "0000")
+    row = accept(home, days=3)
+    with pytest.raises(NotAcceptable, match=rf"'' is no acceptance.* in force: {row.id} \(row_rules on refunds:{BAD}\)"):
+        revoke(home, "")
+    with pytest.raises(NotAcceptable, match="--reason"):
+        revoke(home, row.id, " ")
+    later(monkeypatch, home, 4)
+    with pytest.raises(NotAcceptable, match=f"{row.id} expired on {row.expires_on}"):
+        revoke(home, row.id)
+    assert len(home.rows("from ops.acceptances")) == 1
+
+
+def test_cx_revokes(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    row = accept(home)
+    assert cli.app(["accept", "--revoke", row.id, "--reason", "no"], standalone_mode=False) in (0, None)
+    said = " ".join(capsys.readouterr().out.split())
+    assert said.startswith(f"{row.id}, row_rules on refunds:{BAD} of 2026-01-05: revoked by {row.who}: no It had let nothing")
+    assert [line["state"] for line in acceptances.listed(home.settings)] == ["revoked"]
+    with pytest.raises(Exception, match="cx accept --revoke ID --reason WHY"):
+        cli.app(["accept", "row_rules", "--revoke", row.id, "--reason", "no"], standalone_mode=False)
 
 
 @pytest.mark.parametrize("reason", ["", "  \n", "x" * 501, "red \x1b[31m"])

@@ -6,14 +6,19 @@ import json
 import logging
 import threading
 from collections.abc import Iterator
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 
+from orchestration.defs.automation import schedules
 from orchestration.lib import alerts, report
 from orchestration.lib.report import Ran
+from orchestration.lib.run_lock import run_lock
+from orchestration.run_context import CxHome
 from orchestration.settings import ConfigError, Settings
 from tests.landing import DAY
 
@@ -74,7 +79,8 @@ def _night(settings: Settings, *failed: str, refused: str = "", problem: str = "
     made = report.collect(settings, Ran("r-1", "nightly", DAY, DAY, problems=(problem,) if problem else ()))
     made["gates"] = [
         {"gate": gate, "subject": "sales_daily", "state": "failed", "sentence": f"FAILED: {gate} on sales_daily", "sample": [],
-         "passed": False, "severity": "block", "figure": "1", "bound": "0", "message": "", "accepted": ""}
+         "passed": False, "severity": "block", "figure": "1", "bound": "0", "message": "", "accepted": "",
+         "is_consequence": False}
         for gate in failed
     ]  # fmt: skip
     if refused:
@@ -175,3 +181,62 @@ def test_a_url_in_cx_toml_is_refused_without_repeating_it(tmp_path: Path, key: s
     with pytest.raises(ConfigError) as refused:
         _ = settings.config
     assert SECRET not in str(refused.value) and "urls_env" in str(refused.value)
+
+
+def _tick(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """What the production schedule answers at 03:00."""
+    monkeypatch.setenv("CX_ENV", "production")
+    monkeypatch.setenv("CX_HOME", str(settings.home))
+    (schedule,) = schedules.schedules().schedules
+    return schedule(dg.build_schedule_context(scheduled_execution_time=datetime.now()))
+
+
+def test_a_night_that_the_schedule_skips_has_a_report_and_one_message(
+    settings: Settings, channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is no incident: that the other run ends well is no news, and an incident that is open stays the same one."""
+    settings.make_folders()
+    _night(settings, refused="a.csv")
+    with run_lock(settings, "run 4711"):
+        answer = _tick(settings, monkeypatch)
+    assert isinstance(answer, dg.SkipReason) and "4711" in str(answer.skip_message)
+    made = report.load(settings)
+    assert made is not None and made["was_refused"] and made["what"] == f"nightly {settings.yesterday()}"
+    message = channel.messages[-1]
+    assert message["title"] == f"cxmarts: nightly {settings.yesterday()} skipped: another run is at work"
+    assert "4711" in message["message"] and "cx nightly" in message["message"] and message["type"] == "warning"
+    _night(settings, refused="a.csv")
+    assert len(channel.messages) == 2
+    assert isinstance(_tick(settings, monkeypatch), dg.RunRequest) and len(channel.messages) == 2
+
+
+def test_a_night_that_cannot_begin_for_its_configuration_alerts_once(
+    tmp_path: Path, channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = _settings(tmp_path, CONFIG.replace('"refunds"', '"parrots"'))
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="no contract"):
+            _tick(settings, monkeypatch)
+    (message,) = channel.messages
+    assert "parrots" in message["message"] and message["type"] == "failure"
+
+
+def test_a_scheduled_run_that_finds_another_at_work_tells_so(
+    settings: Settings, channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the schedule's look at the lock and the run's beginning; who starts one by hand sees it."""
+    monkeypatch.setenv("CX_HOME", str(settings.home))
+    settings.make_folders()
+
+    @dg.asset(key=["release", "current"])
+    def released(cx_home: CxHome) -> None: ...
+
+    told = []
+    for tags in ({}, {"dagster/schedule_name": "nightly"}):
+        with run_lock(settings, "run 4711"):
+            dg.materialize(
+                [released], resources={"cx_home": CxHome()}, instance=dg.DagsterInstance.ephemeral(), raise_on_error=False,
+                tags=tags, run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            )  # fmt: skip
+        told.append(len(channel.messages))
+    assert told == [0, 1] and "skipped" in channel.messages[0]["title"]

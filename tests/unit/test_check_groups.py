@@ -63,7 +63,13 @@ def test_the_numbers_of_a_check_are_those_of_the_run(home: Home) -> None:
     home.con.execute("create table marts.sales_daily as from range(3)")
     counts = check_groups.counts(home.con, "run1", {"refunds", "sales_daily", "nps_daily"})
     assert counts["refunds", "volume"] == {"rows_read": 4}
-    assert counts["refunds", "delivery"] == {"deliveries": 1, "refused": 0, "quarantined_share": 0.25}
+    assert counts["refunds", "delivery"] == {"deliveries": 1, "refused": 0, "bad_share": 0.25}
+    amounts = {"R6": "nought", "R7": "nought", "R8": "8", "R9": "9"}  # one bad row alone refuses nothing
+    lines = "".join(f"{key},O,{amount},EUR,goods,2026-01-06T10:00:00Z\n" for key, amount in amounts.items())
+    home.put("refunds_2026-01-06.csv", header + lines)
+    home.load("refunds")
+    refused = check_groups.counts(home.con, "run2", set())["refunds", "delivery"]
+    assert refused == {"deliveries": 1, "refused": 1, "bad_share": 0.5}, "the night whose plot somebody looks at"
     assert counts["sales_daily", "contract"] == {"rows": 3}
 
 
@@ -72,5 +78,7 @@ def test_dagster_plots_numbers_and_shows_sample_rows_without_what_is_personal() 
     shown = _metadata([Verdict("g", "orders", "hold", False, "7", "0.5", "bad", sample)], {"rows_read": 9})
     assert (shown["g"], shown["g_bound"]) == (dg.MetadataValue.int(7), dg.MetadataValue.float(0.5))
     assert (shown["failed"], shown["rows_read"]) == (dg.MetadataValue.int(1), dg.MetadataValue.int(9))
+    (told,) = [record.data for record in shown["ledger"].records]
+    assert told == {"gate": "g", "passed": False, "figure": "7", "bound": "0.5", "message": "bad"}, "without empty columns"
     rows = [record.data for record in shown["g_sample"].records]
     assert rows == [{"order_id": "O1", "email": "(personal)", "more": ""}, {"order_id": "O2", "email": "", "more": "2"}]

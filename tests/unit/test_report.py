@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from data_quality.verdict import Verdict, record
+from data_quality.verdict import NOT_JUDGED, Verdict, record
 from orchestration import cli, run_outcome
 from orchestration.lib import alerts, report
 from orchestration.lib.report import Ran
@@ -108,6 +108,43 @@ def test_the_report_of_a_held_night_names_file_line_and_value(night: tuple[Home,
     assert made["phases"] == [{"phase": "loading", "seconds": 2.0}, {"phase": "starting and between steps", "seconds": 5.0}]
 
 
+def test_of_a_run_that_is_blocked_the_cause_comes_first_and_what_hangs_on_it_is_one_line(tmp_path: Path) -> None:
+    """What dbt skips failed, too; but who corrects metric_daily for a mistake in churn_daily loses the night."""
+    home = Home(tmp_path / "home", CONFIG)
+    unjudged = f"was not judged: {NOT_JUDGED}"
+    with home.open():
+        verdicts = [
+            Verdict("assert_months_equal_their_days", "metric_daily", "block", False, message=unjudged),
+            Verdict("mart_contract", "metric_daily", "block", False, message=f"was not built: {NOT_JUDGED}"),
+            Verdict("unique_grain", "churn_daily", "block", False, "2 rows", "0 rows", "test failed", [{"plan": "plus", "n": 2}]),
+            Verdict("unique_grain", "sales_daily", "block", False, "1 rows", "0 rows", "test failed"),
+        ]
+        record(home.con, "r-1", verdicts)
+    made = report.collect(home.settings, Ran("r-1", "nightly", DAY, DAY, problems=("not published",)))
+    assert made["headline"].startswith("Not published: unique_grain failed on churn_daily, and so did 1 more gate; ")
+    assert [gate["subject"] for gate in made["gates"]] == ["churn_daily", "sales_daily", "metric_daily", "metric_daily"]
+    assert [step["do"].split(" (")[0] for step in made["next"]] == [
+        "correct the model or definition behind churn_daily",
+        "correct the model or definition behind sales_daily",
+    ]
+    assert report.sentences(made)[2] == "not judged, because what they need failed: 2 gates on metric_daily"
+    shown = [text.strip() for text in Page(report.page(made)).shown]
+    assert "mart_contract on metric_daily" in shown and shown.count("not judged") == 1 and unjudged not in shown
+    # Where nothing else failed, they are all there is to say.
+    for gate in made["gates"][:2]:
+        gate["passed"], gate["state"] = True, "passed"
+    assert [said.split(":")[0] for said in report.sentences(made)] == ["FAILED", "FAILED", "error"]
+
+
+def test_numbers_stand_right_long_texts_get_lines_and_a_sample_that_says_nothing_new_is_left_out() -> None:
+    rows = [{"n": 2, "day": "2026-01-05", "file": "x" * 33}, {"n": None, "day": None, "file": None}]
+    assert [report._kind(name, rows) for name in rows[0]] == ["n", "", "long"]
+    gate = {"figure": "9", "bound": "7", "subject": "orders", "message": "rows (1 of 1, first: orders:a.csv)"}
+    assert not report._adds({**gate, "sample": [{"delivery": "orders:a.csv", "volume": 9, "volume_high": 7}]})
+    assert report._adds({**gate, "sample": [{"delivery": "orders:a.csv", "volume": 9, "volume_low": 1}]})
+    assert report._adds({**gate, "sample": [{"delivery": "orders:a.csv"}, {"delivery": "orders:a.csv"}]})
+
+
 def test_nothing_personal_is_in_a_report(night: tuple[Home, dict[str, Any]]) -> None:
     """The bad row of persons is there by file, line and reason; the sample row of a mart hides its e-mail address."""
     _, made = night
@@ -182,7 +219,10 @@ def test_the_json_has_the_shape_of_its_format(night: tuple[Home, dict[str, Any]]
     assert stored == made == report.load(home.settings) == report.load(home.settings, "r-")
     assert stored["format"] == 1 and set(stored) == SHAPE
     assert set(stored["readers"]) == {"release", "data_through", "published_at", "stale_feeds"}
-    gate = {"gate", "subject", "severity", "passed", "state", "figure", "bound", "message", "accepted", "sentence", "sample"}
+    gate = {
+        "gate", "subject", "severity", "passed", "state", "figure", "bound", "message", "accepted", "is_consequence", "sentence",
+        "sample",
+    }  # fmt: skip
     assert {frozenset(row) for row in stored["gates"]} == {frozenset(gate)}
     assert (path.parents[1] / "latest").resolve() == path.parent
 

@@ -131,6 +131,14 @@ def test_a_failing_delivery_fails_its_gate_only(
     assert len(verdicts) == 18, "each check judges each of both feeds"
 
 
+def test_a_sample_row_has_what_its_gate_is_about_and_numbers_are_numbers() -> None:
+    frame = profile(GOOD_DELIVERY, {"delivery": "bad", "volume": 201.0, "volume_low": 33.33333})
+    (verdict,) = [v for v in judge(frame, "feed", warn_checks(), "delivery")[0] if not v.passed]
+    (row,) = verdict.sample
+    expected = {"delivery": "bad", "volume": 201, "volume_low": 33.33, "volume_high": 200}
+    assert {name: value for name, value in row.items() if name != "day"} == expected
+
+
 def test_arrival() -> None:
     frame = pd.DataFrame(
         [{"feed": "orders", "expectation": f"orders {n}", "missing": int(n == 2)} for n in range(3)]

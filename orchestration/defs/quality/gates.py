@@ -89,8 +89,8 @@ def _metadata(verdicts: list[Verdict], counts: dict[str, int | float]) -> dict[s
 
 
 def _table(rows: list[dict[str, Any]]) -> dg.MetadataValue:
-    """Of rows that need not have the same columns; values as text but for flags."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
+    """Of rows that need not have the same columns, without those that are empty; values as text but for flags."""
+    names = list(dict.fromkeys(name for row in rows for name, value in row.items() if value not in (None, "")))
     schema = dg.TableSchema([dg.TableColumn(name, "bool" if name == "passed" else "string") for name in names])
     texts = [{name: row[name] if isinstance(row.get(name), bool) else str(row.get(name, "")) for name in names} for row in rows]
     return dg.MetadataValue.table([dg.TableRecord(row) for row in texts], schema=schema)
