@@ -18,18 +18,17 @@
   select
     {{ as_of }} as as_of_date,
     person_id,
-    min(purchase_day) as first_purchase_day,
-    count(*) - 1 as frequency,
-    max(purchase_day) - min(purchase_day) as recency_days,
-    {{ as_of }} - min(purchase_day) as age_days,
-    case when count(*) > 1 then cast(sum(amount) - arg_min(amount, purchase_day) as double) / (count(*) - 1) end as mean_value
-  from (
-    select {{ as_of ~ ', ' if days }}person_id, purchase_day, sum(amount) as amount
-    from {{ purchases }}{{ ', ' ~ days if days }}
-    where known_day <= {{ as_of }}
-    group by {{ as_of ~ ', ' if days }}person_id, purchase_day
-  )
-  group by {{ as_of ~ ', ' if days }}person_id
+    first_purchase_day,
+    count(*) filter (where known_day = purchase_day) - 1 as frequency,
+    max(purchase_day) - first_purchase_day as recency_days,
+    {{ as_of }} - first_purchase_day as age_days,
+    case when count(*) filter (where known_day = purchase_day) > 1 then
+      cast(sum(amount) filter (where purchase_day > first_purchase_day) as double)
+      / (count(*) filter (where known_day = purchase_day) - 1)
+    end as mean_value
+  from {{ purchases }}{{ ', ' ~ days if days }}
+  where known_day <= {{ as_of }}
+  group by {{ as_of ~ ', ' if days }}person_id, first_purchase_day
 {%- endmacro %}
 
 {# Hook: the same as a table function of the warehouse, for fits and for any past day. #}

@@ -29,8 +29,9 @@ def con() -> Iterator[duckdb.DuckDBPyConnection]:
         con.execute(OPS_DDL)
         con.execute("insert into ops.clock values (null, null, null); create schema intermediate")
         con.execute(
-            "create table intermediate.int_customer_purchases (person_id varchar, purchase_day date, known_day date, amount "
-            "decimal(18, 4)); create table intermediate.int_customer_segments (person_id varchar, entry_channel varchar)"
+            "create table intermediate.int_customer_purchases (person_id varchar, purchase_day date, known_day date, "
+            "first_purchase_day date, amount decimal(18, 4)); "
+            "create table intermediate.int_customer_segments (person_id varchar, entry_channel varchar)"
         )
         con.execute(f"create macro intermediate.customer_rfm(as_of) as table {rfm}")
         yield con
@@ -38,7 +39,10 @@ def con() -> Iterator[duckdb.DuckDBPyConnection]:
 
 def fill(con: duckdb.DuckDBPyConnection, purchases: pd.DataFrame, through: date) -> None:
     """Purchases (person_id, day, amount) of which all is known on their day."""
-    con.execute("insert into intermediate.int_customer_purchases select person_id, day, day, amount from purchases")
+    con.execute(
+        "insert into intermediate.int_customer_purchases "
+        "select person_id, day, day, min(day) over (partition by person_id), sum(amount) from purchases group by person_id, day"
+    )
     con.execute("update ops.clock set data_through = ?", [through])
 
 
@@ -73,9 +77,9 @@ def test_history_as_of_a_day(con: duckdb.DuckDBPyConnection) -> None:
     """By hand: purchases of days 0, 10 and 30; 20 of the second one go back on day 40; the first one is no repeat value."""
     day = [START + timedelta(days=n) for n in range(100)]
     con.executemany(
-        "insert into intermediate.int_customer_purchases values (?, ?, ?, ?)",
-        [("a", day[0], day[0], 100), ("a", day[10], day[10], 50), ("a", day[30], day[30], 40), ("a", day[10], day[40], -20),
-         ("b", day[5], day[5], 9)],
+        "insert into intermediate.int_customer_purchases values (?, ?, ?, ?, ?)",
+        [("a", day[0], day[0], day[0], 100), ("a", day[10], day[10], day[0], 50), ("a", day[30], day[30], day[0], 40),
+         ("a", day[10], day[40], day[0], -20), ("b", day[5], day[5], day[5], 9)],
     )  # fmt: skip
 
     def on(n: int) -> list[Any]:

@@ -1,7 +1,8 @@
 -- grain: one row per known person, day of purchase and day from which an amount of it is known
 {#
   What purchase models are fitted to and score. A refund is taken off the day on which its order was placed, and known from
-  the day the money went back: so what was known on any day is the rows up to it. Amounts are in the reporting currency.
+  the day the money went back: so what was known on any day is the rows up to it, and each day of purchase has one row that
+  was known on the day itself. Amounts are in the reporting currency.
   The hook keeps the history as of a day callable for what is not dbt, too (orchestration/lib/clv_fit.py).
 #}
 {{ config(
@@ -23,6 +24,9 @@ with movements as (
   where o.person_id is not null and o.order_day is not null and o.is_sale and r.refund_day is not null and {{ changed_filter('o.person_id') }}
 )
 
-select person_id, purchase_day, known_day, cast(sum(amount) as decimal(18, 4)) as amount
+select
+  person_id, purchase_day, known_day,
+  min(purchase_day) over (partition by person_id) as first_purchase_day,
+  cast(sum(amount) as decimal(18, 4)) as amount
 from movements
 group by person_id, purchase_day, known_day
