@@ -5,10 +5,12 @@ Belongs here: what several test modules need to read a release and compare frame
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pandas as pd
 
 
@@ -28,6 +30,27 @@ def differences(actual: pd.DataFrame, expected: pd.DataFrame, keys: list[str], c
             if not _equal(a, b):
                 found.append(f"{dict(zip(keys, key, strict=True))} {column}: {a!r}, expected {b!r}")
     return sorted(found)
+
+
+def assert_equals_lifelines(
+    curve: pd.DataFrame, duration: str, events: str, lengths: Sequence[int], ended: Sequence[bool]
+) -> None:
+    """A Kaplan-Meier curve in SQL and lifelines' of the same lives: every day's counts, and its estimate and error to 1e-9."""
+    from lifelines import KaplanMeierFitter
+
+    # who was watched for 0 days was at risk on no day
+    lives = [(length, is_over) for length, is_over in zip(lengths, ended, strict=True) if length]
+    fit = KaplanMeierFitter().fit([length for length, _ in lives], [is_over for _, is_over in lives])
+    days = np.arange(1, max(lengths) + 1)
+    assert list(curve[duration]) == list(days)
+    table = fit.event_table
+    assert (curve["at_risk"].to_numpy() == table["at_risk"].reindex(days, method="bfill").to_numpy()).all()
+    assert (curve[events].to_numpy() == table["observed"].reindex(days).fillna(0).to_numpy()).all()
+    survival = fit.survival_function_at_times(days).to_numpy()
+    assert np.abs(curve["survival"].to_numpy() - survival).max() <= 1e-9
+    # Greenwood's sum of d / (n (n - d)), which lifelines computes its intervals from; infinite where nobody is left
+    greenwood = np.where(survival > 0, fit._cumulative_sq_.reindex(days, method="ffill").to_numpy(), 0)
+    assert np.abs(curve["standard_error"].to_numpy() - survival * np.sqrt(greenwood)).max() <= 1e-9
 
 
 def _normal(frame: pd.DataFrame, keys: list[str], columns: list[str]) -> dict[tuple[Any, ...], tuple[Any, ...]]:

@@ -19,7 +19,7 @@ import duckdb
 import pandas as pd
 import pytest
 
-from tests.frames import differences, read_mart
+from tests.frames import assert_equals_lifelines, differences, read_mart
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data"
@@ -322,6 +322,17 @@ def test_online_retail_second_purchases_equal_pandas(retail: Example, lines: pd.
     mart = retail.mart("second_purchase_daily").query("window_days == 90 and judged > 0")
     _same(mart, expected, ["metric_date"], ["judged", "bought_again"])
     assert len(starts) == 4339 and len(expected) > 200
+
+
+def test_online_retail_gaps_between_purchases_equal_lifelines(retail: Example, purchases: pd.DataFrame) -> None:
+    """From one day with an invoice to the person's next, and the silence since the last one, at the end of November 2011."""
+    end = pd.Timestamp("2011-11-30")
+    bought = purchases.loc[purchases["day"] <= end, ["person", "day"]].drop_duplicates().sort_values(["person", "day"])
+    following = bought.groupby("person")["day"].shift(-1)
+    lengths = (following.fillna(end) - bought["day"]).dt.days
+    curves = retail.mart("repurchase_survival")
+    curve = curves[(curves["metric_date"] == end) & (curves["dimension"] == "all")]
+    assert_equals_lifelines(curve, "gap_days", "came_back", lengths.tolist(), following.notna().tolist())
 
 
 def test_online_retail_again_loads_nothing(retail: Example) -> None:

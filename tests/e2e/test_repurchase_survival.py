@@ -11,15 +11,13 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-import numpy as np
-import pandas as pd
 import pytest
 from lifelines import KaplanMeierFitter
 
 from orchestration.lib.churn_window import suggest
 from orchestration.settings import Settings
 from tests.company import release_of, run
-from tests.frames import read_mart
+from tests.frames import assert_equals_lifelines, read_mart
 
 FIRST, END = date(2024, 6, 1), date(2024, 12, 31)
 STORE = [("quick", 40, [0, 10]), ("slow", 30, [0, 50]), ("never", 30, [0])]
@@ -95,32 +93,13 @@ def _gaps(shop: Shop, channel: str, end: date) -> tuple[list[int], list[bool]]:
     return lengths, ended
 
 
-def _is_what_lifelines_says(curve: pd.DataFrame, duration: str, lengths: list[int], ended: list[bool]) -> None:
-    """At risk, events, estimate and Greenwood's error of every day, to 1e-9."""
-    # 0 days were never at risk; lifelines lets them enter at 0
-    fit = KaplanMeierFitter().fit([n for n in lengths if n], [e for n, e in zip(lengths, ended, strict=True) if n])
-    days = np.arange(1, max(lengths) + 1)
-    assert list(curve[duration]) == list(days)
-    survival = fit.survival_function_at_times(days).to_numpy()
-    # the cumulative sum of d / (n (n - d)) that lifelines computes its intervals from
-    greenwood = fit._cumulative_sq_.reindex(days, method="ffill").to_numpy()
-    table = fit.event_table.reindex(days)
-    events = table["observed"].fillna(0).to_numpy()
-    at_risk = fit.event_table["at_risk"].reindex(days, method="bfill").to_numpy()
-    event_column = "ended" if "ended" in curve else "came_back"
-    assert (curve["at_risk"].to_numpy() == at_risk).all() and (curve[event_column].to_numpy() == events).all()
-    assert np.abs(curve["survival"].to_numpy() - survival).max() <= 1e-9
-    error = np.where(survival > 0, survival * np.sqrt(np.where(survival > 0, greenwood, 0)), 0)
-    assert np.abs(curve["standard_error"].to_numpy() - error).max() <= 1e-9
-
-
 @pytest.mark.parametrize("end", [date(2024, 7, 31), date(2024, 11, 30), date(2024, 12, 31)])
 @pytest.mark.parametrize("channel", ["all", "store", "web", "app"])
 def test_gaps_between_purchases_equal_lifelines(shop: Shop, channel: str, end: date) -> None:
     curves = read_mart(release_of(shop.home), "repurchase_survival")
     curve = curves[(curves["segment"] == channel) & (curves["metric_date"].dt.date == end)]
     assert set(curve["dimension"]) == {"all" if channel == "all" else "entry_channel"}
-    _is_what_lifelines_says(curve, "gap_days", *_gaps(shop, channel, end))
+    assert_equals_lifelines(curve, "gap_days", "came_back", *_gaps(shop, channel, end))
 
 
 @pytest.mark.parametrize("plan", ["all", "basic", "plus"])
@@ -129,7 +108,7 @@ def test_contracts_equal_lifelines(shop: Shop, plan: str) -> None:
     curve = curves[(curves["plan"] == plan) & (curves["metric_date"].dt.date == END)]
     of_plan = [(start, stop) for name, start, stop in shop.contracts if plan in ("all", name)]
     lengths = [(min(stop, END + timedelta(days=1)) - start).days for start, stop in of_plan]
-    _is_what_lifelines_says(curve, "tenure_days", lengths, [stop <= END for _, stop in of_plan])
+    assert_equals_lifelines(curve, "tenure_days", "ended", lengths, [stop <= END for _, stop in of_plan])
 
 
 def test_the_window_a_store_suggests_is_the_one_computed_by_hand(shop: Shop) -> None:

@@ -238,7 +238,7 @@ def test_marts_have_their_keys(marts: dict[str, pd.DataFrame]) -> None:
     assert list(marts) == list(MART_KEYS)
     for mart, keys in MART_KEYS.items():
         frame = marts[mart]
-        # What an answer is worth, and who comes back after a lapse, is known half a year later at the earliest.
+        # What an answer is worth, and who lapsed, is known half a year later at the earliest.
         assert len(frame) > 0 or mart in ("experience_value_monthly", "false_churn_daily")
         assert not frame.duplicated(list(keys)).any()
         assert not frame[list(keys)].isna().any().any()
