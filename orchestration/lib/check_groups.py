@@ -20,6 +20,16 @@ from orchestration.lib.dbt_manifest import gate_of_test, marts, models_on, tests
 
 FEED_CHECKS = ("arrival", "delivery", "volume", "rows")
 MART_CHECKS = ("contract", "plausible", "reconciled")
+ASKS = {
+    "arrival": "Did everything come that cx.toml expects, and is anything new in it?",
+    "delivery": "Could the deliveries of this run be read, and are few enough of their rows bad?",
+    "volume": "Are there about as many rows as on this weekday, and is their content new?",
+    "rows": "Is every row accounted for, and does the row exist that it refers to?",
+    "contract": "Has the mart its columns and types, one row a grain, and no value out of bounds?",
+    "plausible": "Is everything dated and finite, and did counts and metrics move as usual?",
+    "reconciled": "Do its numbers equal the staged rows they are made of?",
+}
+"""What each check asks, as the UI shows it."""
 _OF_FEED = {
     "arrival": "arrival",
     "freshness": "arrival",

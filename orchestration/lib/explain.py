@@ -136,7 +136,7 @@ def explain(settings: Settings, name: str, day: date, by: dict[str, str], limit:
         found["superseded"], found["superseded_total"] = _superseded(con, feeds, limit)
         found["left_out"] = _left_out(con)
         found["quarantined"] = _quarantined(con)
-        found["not_taken"] = _not_taken(con, asked, feeds)
+        found["not_taken"] = _not_taken(con, settings, asked, feeds)
     return _plain(found)
 
 
@@ -397,8 +397,12 @@ def _quarantined(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     )
 
 
-def _not_taken(con: duckdb.DuckDBPyConnection, asked: Question, feeds: list[str]) -> list[dict[str, Any]]:
-    """Deliveries for the days asked that gave no rows, and whatever is held up: it may hold rows of any day."""
+def _not_taken(con: duckdb.DuckDBPyConnection, settings: Settings, asked: Question, feeds: list[str]) -> list[dict[str, Any]]:
+    """Deliveries for the days asked that gave no rows, and whatever is held up: it may hold rows of any day.
+
+    What has not come is missing from the time on at which it is due, and not where somebody answers for that.
+    """
+    due = warehouse.due_through(settings.config, feeds)
     return _dicts(
         con,
         """
@@ -408,14 +412,22 @@ def _not_taken(con: duckdb.DuckDBPyConnection, asked: Question, feeds: list[str]
             or (delivery_day >= $first and delivery_day <= $last and status not in ('accepted', 'replaced'))
         )
         union all
-        select f.feed, cast(d as date), 'missing', null, 'expected ' || f.expected || ', nothing has come'
-        from ops.feeds f, unnest(generate_series(cast($first as timestamp), cast($last as timestamp), interval 1 day)) as g(d)
+        select
+            f.feed, cast(d as date), case when coalesce(cast(d as date) <= due.through, true) then 'missing' else 'not due' end,
+            null, 'expected ' || f.expected || ', nothing has come'
+        from ops.feeds f
+        join (select unnest($feeds) as feed, cast(unnest($due) as date) as through) due using (feed),
+            unnest(generate_series(cast($first as timestamp), cast($last as timestamp), interval 1 day)) as g(d)
         where f.is_on and f.feed in (select unnest($feeds)) and cast(d as date) <= (select data_through from ops.clock)
             and (f.expected = 'daily' or (f.expected = 'weekdays' and isodow(d) < 6))
             and not exists (from ops.deliveries x where x.feed = f.feed and x.delivery_day = cast(d as date))
+            and not exists (
+                from ops.acceptances a
+                where a.used_at is not null and (a.gate, a.subject, a.day) = ('arrival', f.feed, cast(d as date))
+            )
         order by delivery_day, feed, file
         """,
-        {"feeds": feeds, "first": asked.day, "last": asked.last_day},
+        {"feeds": feeds, "due": [due[feed] for feed in feeds], "first": asked.day, "last": asked.last_day},
     )
 
 

@@ -6,7 +6,7 @@ loading (`ingest`), or anything that readers of a release see (`release`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
 from typing import TYPE_CHECKING
@@ -189,9 +189,17 @@ def now_in(zone: str) -> datetime:
     return datetime.now(ZoneInfo(zone))
 
 
+def due_through(config: CxConfig, feeds: Iterable[str]) -> dict[str, date | None]:
+    """By feed the last delivery day that is due by now; None where every day that is over is."""
+    now = now_in(config.business.timezone)
+    return {
+        feed: min((through for s in config.feed if s.feed == feed and (through := s.due_through(now))), default=None)
+        for feed in feeds
+    }
+
+
 def prepare(con: duckdb.DuckDBPyConnection, config: CxConfig) -> None:
     """Create what is missing in `ops` and `raw`, and write the configured values that SQL reads."""
-    now = now_in(config.business.timezone)
     with tx(con):
         con.execute(OPS_DDL)
         con.execute(RESTATEMENTS_DDL)
@@ -209,10 +217,7 @@ def prepare(con: duckdb.DuckDBPyConnection, config: CxConfig) -> None:
                 [any(s.feed == feed for s in config.feed) for feed in deliveries],
                 [next((s.expected for s in config.feed if s.feed == feed and s.expected), None) for feed in deliveries],
                 # A view has no clock of its own: a run sees one and the same state from its beginning to its end.
-                [
-                    min((t for s in config.feed if s.feed == feed and (t := s.due_through(now))), default=None)
-                    for feed in deliveries
-                ],
+                [*due_through(config, deliveries).values()],
             ],
         )
         values = config.business.model_dump()

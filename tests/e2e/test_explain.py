@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import random
+import shutil
 import subprocess
 import sys
 from datetime import date, datetime, timedelta
@@ -18,6 +19,8 @@ from typing import Any
 import duckdb
 import pytest
 
+from data_quality import acceptance
+from data_quality.acceptance import Acceptance
 from orchestration import cli
 from orchestration.lib import explain, release, warehouse
 from orchestration.lib.dbt_manifest import marts, metrics
@@ -352,6 +355,29 @@ def test_a_day_without_a_delivery_says_so(shop: Path) -> None:
     assert [(row["reason"], row["first_places"]) for row in found["left_out"]] == [
         ("neither the line nor an order header tells its day", ["lines_2026-01-07.csv:2"])
     ]
+
+
+@pytest.mark.parametrize(("clock", "status"), [("06:59", "not due"), ("07:00", "missing")])
+def test_a_delivery_that_is_not_due_yet_is_not_missing(
+    clock: str, status: str, shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked in the morning after, before and from the time on that cx.toml says."""
+    settings = Settings(shop)
+    feeds = tuple(source.model_copy(update={"due": "07:00"}) for source in settings.config.feed)
+    monkeypatch.setitem(settings.__dict__, "config", settings.config.model_copy(update={"feed": feeds}))
+    now = datetime.fromisoformat(f"{THIRD + timedelta(days=1)}T{clock}")
+    monkeypatch.setattr(warehouse, "now_in", lambda zone: now)
+    found = explain.explain(settings, "net_sales", THIRD, {}, 20)["not_taken"]
+    assert [(row["feed"], row["delivery_day"], row["status"]) for row in found] == [("orders", THIRD, status)]
+
+
+def test_a_day_that_somebody_answers_for_is_not_missing(shop: Path, tmp_path: Path) -> None:
+    home = Path(shutil.copytree(shop, tmp_path / "home", symlinks=True))
+    now = datetime(2026, 1, 8)
+    row = Acceptance("arrival", "orders", str(THIRD), THIRD, None, None, "closed", "kim", now, THIRD, used_at=now)
+    with warehouse.connect(Settings(home)) as con:
+        acceptance.append(con, [row])
+    assert _ask(home, "net_sales", THIRD)["not_taken"] == []
 
 
 def test_the_release_the_run_and_what_was_said_before(shop: Path) -> None:

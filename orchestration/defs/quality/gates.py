@@ -20,7 +20,12 @@ from orchestration.run_context import CxHome
     # Checks of raw feeds do not block in Dagster's graph: row accounting comes after staging, so a blocking check would
     # stand before and behind the same step. Publishing reads the ledger, where a failed accounting does block.
     specs=[
-        dg.AssetCheckSpec(check, asset=dg.AssetKey([schema, name]), blocking=schema == "marts")
+        dg.AssetCheckSpec(
+            check,
+            asset=dg.AssetKey([schema, name]),
+            blocking=schema == "marts",
+            description=f"{check_groups.ASKS[check]} Limits and what to do: docs/gates.md",
+        )
         for (schema, name), checks in check_groups.checks_of().items()
         for check in checks
     ],
