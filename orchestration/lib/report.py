@@ -134,6 +134,7 @@ def collect(settings: Settings, ran: Ran) -> dict[str, Any]:
         "gates": [_gate(v) for v in sorted(found.verdicts, key=_failed_first)],
         "quarantined": found.quarantined,
         "restatements": _by_cause(restated) if published else [],
+        "fits": found.fits,
         "acceptances": found.acceptances,
         "phases": _phases(ran),
         "slowest": [
@@ -158,6 +159,7 @@ class _Found:
     first_refused_day: date | None = None
     quarantined: list[dict[str, Any]] = field(default_factory=list)
     acceptances: list[dict[str, Any]] = field(default_factory=list)
+    fits: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
 
@@ -190,7 +192,25 @@ def _find(con: duckdb.DuckDBPyConnection, settings: Settings, run_id: str) -> _F
     except duckdb.Error as error:
         found.warnings.append(f"the bad rows of this run could not be read back: {_one_line(str(error))}")
     found.acceptances = _acceptances(con, settings.today())
+    found.fits = _fits(con, run_id)
     return found
+
+
+def _fits(con: duckdb.DuckDBPyConnection, run_id: str) -> list[dict[str, Any]]:
+    """Models of customer lifetime value that the run fitted, with how each would have forecast the last days."""
+    return _rows(
+        con,
+        """
+        select
+            f.segment, f.model, f.customers, f.is_used as scores, f.message as why_not,
+            'the ' || t.holdout_days || ' days after ' || t.calibrated_on as held_out, t.purchases,
+            round(t.expected_purchases, 1) as forecast, round(t.expected_low)::bigint || ' to ' || round(t.expected_high)::bigint as interval,
+            round(100 * t.bias, 1) as bias_percent, round(t.mae, 3) as mae, round(t.auc, 3) as auc
+        from ops.clv_fits f left join ops.clv_backtests t on f.fit_id = t.fit_id and f.model = t.model
+        where f.run_id = $1 order by f.segment <> 'all', f.segment, f.model
+        """,
+        run_id,
+    )
 
 
 def _quarantined(con: duckdb.DuckDBPyConnection, settings: Settings, run_id: str) -> list[dict[str, Any]]:

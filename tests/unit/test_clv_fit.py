@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from orchestration.lib import clv_fit, clv_models, release
+from orchestration.lib import clv_fit, clv_models, release, report
 from orchestration.lib.warehouse import OPS_DDL
 from orchestration.settings import DBT_PROJECT_DIR, Business
 
@@ -170,6 +170,13 @@ def test_a_segment_with_enough_has_its_own_fit(con: duckdb.DuckDBPyConnection) -
     fitted = {one.segment: one for one in clv_fit.fit(con, business, "run")}
     assert set(fitted) == {"all", "web"} and fitted["web"].customers < fitted["all"].customers == 1500
     assert con.execute("select count(*) from ops.changes where (model, entity) = ('clv_fits', 'fit')").fetchone() == (2,)
+    told = report._fits(con, "run")
+    assert [(row["segment"], row["model"]) for row in told] == [
+        (segment, model) for segment in ("all", "web") for model in ("bg_nbd", "gamma_gamma", "mbg_nbd")
+    ]
+    kept = con.execute("select purchases, bias from ops.clv_backtests where (segment, model) = ('web', 'mbg_nbd')").fetchone()
+    assert (told[5]["purchases"], told[5]["bias_percent"]) == (kept[0], round(100 * kept[1], 1))
+    assert told[5]["held_out"] == f"the 180 days after {START + timedelta(days=219)}"
 
 
 def test_when_a_fit_is_due(con: duckdb.DuckDBPyConnection) -> None:
