@@ -204,7 +204,8 @@ def _fits(con: duckdb.DuckDBPyConnection, run_id: str) -> list[dict[str, Any]]:
         select
             f.segment, f.model, f.customers, f.is_used as scores, f.message as why_not,
             'the ' || t.holdout_days || ' days after ' || t.calibrated_on as held_out, t.purchases,
-            round(t.expected_purchases, 1) as forecast, round(t.expected_low)::bigint || ' to ' || round(t.expected_high)::bigint as interval,
+            round(t.expected_purchases, 1) as forecast,
+            round(t.expected_low)::bigint || ' to ' || round(t.expected_high)::bigint as interval,
             round(100 * t.bias, 1) as bias_percent, round(t.mae, 3) as mae, round(t.auc, 3) as auc
         from ops.clv_fits f left join ops.clv_backtests t on f.fit_id = t.fit_id and f.model = t.model
         where f.run_id = $1 order by f.segment <> 'all', f.segment, f.model
