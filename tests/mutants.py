@@ -42,6 +42,7 @@ import yaml
 
 from data_quality.contract import load_contracts
 from orchestration.lib import dbt_build, ingest, warehouse
+from orchestration.lib.dbt_functions import register
 from orchestration.lib.dbt_manifest import ensure_manifest, in_order, manifest_json, marts, marts_on, models_on, runner_manifest
 from orchestration.lib.simulator import simulate
 from orchestration.lib.simulator.truth import MART_KEYS, Books, Definitions
@@ -174,7 +175,9 @@ def compile_all(folder: Path) -> tuple[Compiled, World]:
                 test = told[result.node.name]
                 columns = list(dict.fromkeys(name for row in test["expect"]["rows"] for name in row))
                 units[test["model"]].append((test["name"], result.node.compiled_code, columns))
-    return Compiled(models, tests, units), World("unit tests", duckdb.connect(str(settings.warehouse)), [])
+    con = duckdb.connect(str(settings.warehouse))
+    register(con)
+    return Compiled(models, tests, units), World("unit tests", con, [])
 
 
 # Worlds
@@ -190,6 +193,7 @@ def _build(con: duckdb.DuckDBPyConnection, models: dict[str, str], names: Iterab
 def _world(name: str, settings: Settings, feeds: list[str], through: date, compiled: Compiled) -> World:
     """Build everything of what is loaded, as of a day, and keep a copy of what is right."""
     con = duckdb.connect(str(settings.warehouse), config={"memory_limit": "3GB", "temp_directory": str(settings.home / "spill")})
+    register(con)
     con.execute("set TimeZone = 'UTC'")
     warehouse.prepare(con, settings.config)
     con.execute("update ops.clock set data_through = ?", [through])
