@@ -252,15 +252,14 @@ class Replay:
             self.tally.killed += 1
             return
         self.tally.publications += 1
+        if not self.only_last or is_last:
+            release_file = self.home / "releases" / "current" / release.DATABASE
+            self._compare_accounts()
+            self._compare_log(release_file)
+            self._compare_books(release_file)
+            self._compare_rebuild(release_file, is_last)
         if self.tally.publications in (1, 3):
             self._take_parameters()
-        if self.only_last and not is_last:
-            return
-        release_file = self.home / "releases" / "current" / release.DATABASE
-        self._compare_accounts()
-        self._compare_log(release_file)
-        self._compare_books(release_file)
-        self._compare_rebuild(release_file, is_last)
 
     def _take_parameters(self) -> None:
         """A fit of customer lifetime value by somebody else, as of the last complete day: the next run scores with it."""
