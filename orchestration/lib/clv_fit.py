@@ -71,21 +71,24 @@ def failed(error: Exception) -> Verdict:
 
 
 def judge(con: duckdb.DuckDBPyConnection, business: Business, feeds_on: set[str]) -> list[Verdict]:
-    """Whether everybody is scored by a recent fit: each segment's newest one converged, and is at most two intervals old."""
+    """Whether everybody is scored by a recent fit: that of all customers converged and is at most two intervals old.
+
+    A segment that never had parameters of its own is scored by those of all; one that had goes on with them, and is told.
+    """
     if SUBJECT not in marts_on(feeds_on):
         return []
     rows = con.execute(
         "with newest as (select segment, max(as_of_date) as as_of_date from ops.clv_fits group by segment), "
         "latest as (from ops.clv_fits semi join newest using (segment, as_of_date)) "
         "select segment, max(as_of_date), bool_or(is_used), coalesce(string_agg(distinct model || ': ' || message, '; ') "
-        "filter (where message <> ''), ''), (select data_through from ops.clock) - max(as_of_date) "
-        "from latest group by segment order by segment"
+        "filter (where message <> ''), ''), (select data_through from ops.clock) - max(as_of_date), "
+        "segment in (select segment from ops.clv_fits where is_used) from latest group by segment order by segment"
     ).fetchall()
     (is_scored,) = con.execute("select exists (from ops.clv_fits where is_used)").fetchone()
     odd = [
         {"segment": segment, "fitted_on": str(day), "converged": used, "why": why, "age_days": age}
-        for segment, day, used, why, age in rows
-        if not used or (segment == _ALL and age > 2 * business.clv_fit_days)
+        for segment, day, used, why, age, was_used in rows
+        if (not used and (was_used or segment == _ALL)) or (segment == _ALL and age > 2 * business.clv_fit_days)
     ]
     if not odd:
         return [Verdict(GATE, SUBJECT, "warn", True, message="" if rows else "too few customers bought twice for a fit")]

@@ -219,6 +219,23 @@ def test_a_fit_that_does_not_converge_scores_nobody_and_is_told(con: duckdb.Duck
     assert "scores go on with older parameters (first: all of 2025-01-21: gamma_gamma: " in verdict.message
 
 
+def test_a_segment_without_a_fit_of_its_own_is_scored_by_that_of_all(con: duckdb.DuckDBPyConnection) -> None:
+    """No failure: nothing it had is lost. Once it had one, a later fit of it that does not converge is told."""
+    fill(con, shop(1000, 400, seed=7), START + timedelta(days=350))
+    clv_fit.fit(con, Business(clv_segment="none"), "run")
+    con.execute(
+        "insert into ops.clv_fits by name "
+        "select * replace ('web' as segment, 'w' as fit_id, false as is_used, 'flat' as message) from ops.clv_fits where model = 'mbg_nbd'"
+    )
+    assert clv_fit.judge(con, Business(), {"orders"})[0].passed
+    con.execute(
+        "insert into ops.clv_fits by name "
+        "select * replace ('v' as fit_id, as_of_date - 7 as as_of_date, true as is_used) from ops.clv_fits where fit_id = 'w'"
+    )
+    (verdict,) = clv_fit.judge(con, Business(), {"orders"})
+    assert not verdict.passed and "(first: web of 2024-12-16: mbg_nbd: flat)" in verdict.message
+
+
 def test_an_old_fit_is_told(con: duckdb.DuckDBPyConnection) -> None:
     fill(con, shop(1000, 400, seed=7), START + timedelta(days=350))
     business = Business(clv_segment="none", clv_fit_days=7)
