@@ -225,7 +225,8 @@ def test_a_segment_without_a_fit_of_its_own_is_scored_by_that_of_all(con: duckdb
     clv_fit.fit(con, Business(clv_segment="none"), "run")
     con.execute(
         "insert into ops.clv_fits by name "
-        "select * replace ('web' as segment, 'w' as fit_id, false as is_used, 'flat' as message) from ops.clv_fits where model = 'mbg_nbd'"
+        "select * replace ('web' as segment, 'w' as fit_id, false as is_used, 'flat' as message) from ops.clv_fits "
+        "where model = 'mbg_nbd'"
     )
     assert clv_fit.judge(con, Business(), {"orders"})[0].passed
     con.execute(

@@ -5,7 +5,6 @@
   Scores are rounded before they are added up, so that sums do not depend on their order.
 #}
 {{ config(meta={
-    'matures_in': '31',
     'reach': [
       {'model': 'int_customer_purchases', 'entity': 'person', 'before': 0, 'after': 'open'},
       {'model': 'int_customer_segments', 'entity': 'person', 'before': 0, 'after': 'open'},
@@ -59,7 +58,7 @@ select
   cast(quantile_disc(cast(clv_12m as decimal(18, 4)), 0.5) as double) as clv_12m_p50,
   cast(quantile_disc(cast(clv_12m as decimal(18, 4)), 0.9) as double) as clv_12m_p90,
   any_value(backtest_bias) as backtest_bias,
-  {{ is_final('as_of_date', '31') }} as is_final,
-  {{ final_on('as_of_date', '31') }} as final_on
+  {{ is_final('as_of_date') }} as is_final,
+  {{ final_on('as_of_date') }} as final_on
 from scores
 group by as_of_date, segment, cohort_month
