@@ -487,6 +487,7 @@ def _lower_quantile(values: pd.Series, share: float) -> float:
     return ordered[-(-round(10 * share) * len(ordered) // 10) - 1]
 
 
+@pytest.mark.minutes
 def test_service_desk_again_loads_nothing(desk: Example) -> None:
     before = desk.mart("resolution_daily")
     assert "nothing new was delivered" in desk.run_again()
@@ -619,6 +620,7 @@ def test_telco_survival_by_contract_equals_pandas(telco: Example) -> None:
     assert actual.loc[actual["plan"] == "all", "ended"].sum() == 1869
 
 
+@pytest.mark.minutes
 def test_telco_again_loads_nothing(telco: Example) -> None:
     before = telco.mart("churn_daily")
     assert "nothing new was delivered" in telco.run_again()
@@ -674,6 +676,7 @@ def test_surveys_every_day_equals_pandas(surveys: Example) -> None:
     assert totals == (published["Total Respondents"], published["Promoter"], published["Detractor"])
 
 
+@pytest.mark.minutes
 def test_surveys_again_loads_nothing(surveys: Example) -> None:
     before = surveys.mart("survey_daily")
     assert "nothing new was delivered" in surveys.run_again()

@@ -221,6 +221,7 @@ def _write(home: Path, day: date, rows: dict[str, list[dict[str, Any]]]) -> None
             writer.writerows(records)
 
 
+@pytest.mark.minutes
 def test_rows_add_up_to_every_cell_of_an_untidy_company(tmp_path: Path) -> None:
     """Merged persons, orders without headers, lines without a time, gift cards, returns, cases without rows; then
     corrections of half of it."""

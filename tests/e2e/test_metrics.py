@@ -200,7 +200,7 @@ def test_what_does_not_add_up_is_published_as_its_mart_has_it(name: str, con: du
     own = {}
     for row in _rows(con, f"from marts.{entry.mart} where {metric.where}"):
         period = row.get("period", entry.period or "day") if entry.additivity != "snapshot" else None
-        cell = json.dumps({column: row[column] for column in grain}, separators=(",", ":"), ensure_ascii=False)
+        cell = json.dumps({column: row[column] for column in grain}, separators=(",", ":"), ensure_ascii=False, default=str)
         own[(period, row["metric_date"], cell)] = row[value]
     assert said or name in NO_ROW_YET
     if entry.additivity == "distinct":

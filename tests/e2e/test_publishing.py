@@ -79,7 +79,9 @@ CORRUPTIONS = {
 }
 
 
-@pytest.mark.parametrize("corruption", CORRUPTIONS)
+@pytest.mark.parametrize(
+    "corruption", [name if name == "a hard bound" else pytest.param(name, marks=pytest.mark.minutes) for name in CORRUPTIONS]
+)
 def test_a_corrupted_mart_is_not_published(corruption: str, home: Path, company: Company, tmp_path: Path) -> None:
     """Exit code 2, readers keep the last release, and the message names gate, figure, bound and sample rows."""
     file, right, wrong, said = CORRUPTIONS[corruption]
@@ -285,7 +287,7 @@ cli.main()
 """
 
 
-@pytest.mark.parametrize(("doing", "count"), [("loading", 2), ("building", 15)])
+@pytest.mark.parametrize(("doing", "count"), [pytest.param("loading", 2, marks=pytest.mark.minutes), ("building", 15)])
 def test_an_interrupted_night_says_so_in_one_sentence(doing: str, count: int, home: Path, company: Company) -> None:
     """Ctrl-C reaches every process of the terminal: no traceback of anyone, exit code 1, and the next run goes on."""
     before, last = os.readlink(home / "releases" / "current"), company.start + timedelta(days=DAYS - 1)

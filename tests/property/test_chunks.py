@@ -85,12 +85,9 @@ def _load(home: Home, chunk_files: int, dies_after: int | None = None) -> None:
         ingest.load_feed(home.con, home.settings, "refunds", f"run{home.runs}", progress)
 
 
-# Always the same examples: a rare one is known to fail, see below, and random ones would stop other people's work.
 @settings(
     max_examples=15,
     deadline=None,
-    derandomize=True,
-    database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(NIGHTS, st.sampled_from(["append", "delta", "snapshot"]), st.lists(st.integers(0, 5), min_size=4, max_size=4))
@@ -136,6 +133,6 @@ KNOWN = [
 ]  # fmt: skip
 
 
-@pytest.mark.xfail(strict=True, reason="open bug: which of six names of one content counts depends on the chunks")
 def test_many_names_of_one_content_and_chunks() -> None:
+    """Found at random: a refused delivery that goes on to hold what repeats another one is refused for its own rows."""
     test_chunks_and_deaths_change_nothing.hypothesis.inner_test(KNOWN, "append", [0, 0, 0, 3])

@@ -53,6 +53,8 @@ select
   cast(sum(cast(expected_purchases_365d as decimal(18, 6))) as decimal(18, 6)) as expected_purchases_365d,
   cast(sum(cast(clv_12m as decimal(18, 4))) as decimal(18, 4)) as clv_12m,
   cast(sum(cast(clv_24m as decimal(18, 4))) as decimal(18, 4)) as clv_24m,
+  {{ ratio('sum(cast(p_alive as decimal(9, 6)))', 'count(*)') }} as expected_active_share,
+  {{ ratio('sum(cast(expected_purchases_365d as decimal(18, 6)))', 'count(*)') }} as expected_purchases_365d_mean,
   {{ ratio('sum(cast(clv_12m as decimal(18, 4)))', 'count(*)') }} as clv_12m_mean,
   {{ ratio('sum(cast(clv_24m as decimal(18, 4)))', 'count(*)') }} as clv_24m_mean,
   cast(quantile_disc(cast(clv_12m as decimal(18, 4)), 0.5) as double) as clv_12m_p50,
