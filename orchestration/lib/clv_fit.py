@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from data_quality.verdict import Verdict
 from orchestration.lib.dbt_manifest import marts_on
-from orchestration.lib.warehouse import tx
+from orchestration.lib.warehouse import table_exists, tx
 from orchestration.settings import Business
 
 if TYPE_CHECKING:
@@ -58,11 +58,24 @@ class Fitted:
 
 
 def is_due(con: duckdb.DuckDBPyConnection, business: Business) -> bool:
-    """Whether the last fit is `clv_fit_days` old on the last complete day, or there is none."""
+    """Whether the last fit is `clv_fit_days` old on the last complete day, or there is none though enough people bought twice.
+
+    Where nothing was built yet, nobody knows how many did.
+    """
     newest, through = con.execute(
         "select (select max(as_of_date) from ops.clv_fits where source = $1), data_through from ops.clock", [SOURCE]
     ).fetchone()
-    return through is not None and (newest is None or newest + timedelta(days=business.clv_fit_days) <= through)
+    if through is None:
+        return False
+    if newest is not None:
+        return newest + timedelta(days=business.clv_fit_days) <= through
+    if not table_exists(con, "intermediate", "int_customer_purchases"):
+        return True
+    (repeat_customers,) = con.execute(
+        "select count(*) from (select person_id from intermediate.int_customer_purchases where known_day = purchase_day "
+        "group by person_id having count(*) > 1)"
+    ).fetchone()
+    return repeat_customers >= business.clv_min_repeat_customers
 
 
 def failed(error: Exception) -> Verdict:

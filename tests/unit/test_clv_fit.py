@@ -182,12 +182,27 @@ def test_a_segment_with_enough_has_its_own_fit(con: duckdb.DuckDBPyConnection) -
 def test_when_a_fit_is_due(con: duckdb.DuckDBPyConnection) -> None:
     business = Business(clv_segment="none", clv_fit_days=7)
     assert not clv_fit.is_due(con, business), "no day is complete"
+    con.execute("update ops.clock set data_through = ?", [START])
+    assert not clv_fit.is_due(con, business), "nobody bought twice"
     fill(con, shop(1000, 400, seed=5), START + timedelta(days=350))
     assert clv_fit.is_due(con, business)
     clv_fit.fit(con, business, "run")
     for day, due in ((350, False), (356, False), (357, True)):
         con.execute("update ops.clock set data_through = ?", [START + timedelta(days=day)])
         assert clv_fit.is_due(con, business) is due, day
+
+
+def test_a_new_warehouse_is_due(con: duckdb.DuckDBPyConnection) -> None:
+    """Before anything is built nobody knows whether there are enough customers; then too few do not ask every night."""
+    con.execute("update ops.clock set data_through = ?", [START])
+    con.execute("alter table intermediate.int_customer_purchases rename to not_yet")
+    assert clv_fit.is_due(con, Business())
+    con.execute("alter table intermediate.not_yet rename to int_customer_purchases")
+    fill(con, shop(400, 300, seed=5), START + timedelta(days=299))
+    counted = "select count(*) filter (where frequency > 0) from intermediate.customer_rfm(?)"
+    (repeat,) = con.execute(counted, [START + timedelta(days=299)]).fetchone()
+    assert clv_fit.is_due(con, Business(clv_min_repeat_customers=repeat))
+    assert not clv_fit.is_due(con, Business(clv_min_repeat_customers=repeat + 1))
 
 
 def test_too_few_customers_make_no_fit(con: duckdb.DuckDBPyConnection) -> None:
