@@ -168,6 +168,7 @@ def compile_all(folder: Path) -> tuple[Compiled, World]:
         }
         units: dict[str, list[tuple[str, str, list[str]]]] = defaultdict(list)
         with warehouse.connect(settings) as con:
+            register(con)
             _build(con, models, in_order(set(models)))
         if manifest_json()["unit_tests"]:
             told = {test["name"]: test for test in manifest_json()["unit_tests"].values()}
