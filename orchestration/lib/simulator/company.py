@@ -925,6 +925,8 @@ class Maker:
         hold = rng.randint(5, 90) if talk and rng.random() < 0.3 else 0
         # Nothing runs into the small hours, where the clock may change.
         close = self.clock.plain(day, DAY - 1) if at < self.clock.plain(day, DAY - 1800) else at + timedelta(minutes=25)
+        if self.clock.changes_offset(day) and at < self.clock.local(day, 2 * 3600):
+            close = self.clock.local(day, 2 * 3600 - 1)
         answered = min(at + timedelta(seconds=wait), close) if outcome == "handled" else None
         wait = int((answered - at).total_seconds()) if answered else wait
         ended = min((answered or at + timedelta(seconds=wait)) + timedelta(seconds=talk + hold), close)
