@@ -19,7 +19,8 @@
 select
   s.subscription_id,
   coalesce(m.survivor_id, s.person_id) as person_id,
-  coalesce(s.plan, 'unknown') as plan,
+  -- 'all' is what churn and survival call every plan together
+  case when s.plan = 'all' then 'plan all' else coalesce(s.plan, 'unknown') end as plan,
   s.started_day,
   coalesce(s.ended_day, date '9999-12-31') as ended_day
 from {{ ref('stg_subscriptions') }} s

@@ -2,6 +2,4 @@
 {{ config(materialized='table', pre_hook="") }}
 -- written with the fits, depends_on: {{ source('ops', 'clv_fits') }}, {{ ref('int_customer_purchases') }}
 
-select fit_id, segment, as_of_date, model, band, customers, predicted_buyers, buyers, predicted_share, buyer_share
 from {{ ops('clv_calibration') }}
-where as_of_date <= {{ data_through() }}
