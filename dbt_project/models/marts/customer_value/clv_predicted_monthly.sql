@@ -22,17 +22,18 @@ with bounds as (
     (select min(fitted_on) - 366 from {{ ref('int_clv_parameters') }}) as first_scored
 ),
 
+-- none without a fit
 months as (
   select month_end
   from (
-    select last_day(cast(m as date)) as month_end, first_scored
+    select last_day(cast(m as date)) as month_end
     from bounds,
       unnest(generate_series(
-        cast(date_trunc('month', greatest(first_day, first_scored)) as timestamp),
+        cast(date_trunc('month', case when first_day > first_scored then first_day else first_scored end) as timestamp),
         cast({{ data_through() }} as timestamp), interval 1 month
       )) as g(m)
   )
-  where month_end >= first_scored and {{ affected_filter('month_end') }}
+  where {{ affected_filter('month_end') }}
 ),
 
 rfm as materialized (
