@@ -57,6 +57,7 @@ def _query(home: Path, sql: str) -> list[tuple]:
         return con.execute(sql).fetchall()
 
 
+@pytest.mark.minutes
 def test_increments_equal_a_rebuild_under_corrections(tmp_path: Path) -> None:
     """A renewal delivered three weeks late un-loses the days of grace before it; a reopened case moves to its new day;
     content that comes back counts again; a case resolved before it was opened is not resolved and stops nothing."""
