@@ -553,6 +553,7 @@ def main() -> None:
     import duckdb
 
     from data_quality.acceptance import NotAcceptable
+    from orchestration.lib.clv_fit import ClvError
     from orchestration.lib.dbt_manifest import ManifestError
     from orchestration.lib.explain import ExplainError
     from orchestration.lib.ingest import FilesGone, NothingTaken
@@ -564,6 +565,7 @@ def main() -> None:
     # Where the disk is full, a log file that cannot be written is no news of its own.
     logging.raiseExceptions = False
     known = (
+        ClvError,
         ConfigError,
         ExplainError,
         FilesGone,

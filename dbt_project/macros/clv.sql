@@ -46,8 +46,9 @@
 {%- endmacro %}
 
 {#
-  Which parameters score a segment on a day, of `asked` (as_of_date, segment): those of the newest fit up to the day, else
-  of the first one after it. The segment's own fit, unless that is four intervals older than the one of all customers.
+  Which parameters score a segment on a day, of `asked` (as_of_date, segment): those of the newest fit up to the day, the
+  segment's own unless that is four intervals older than the one of all customers. Before the first fit of all: of the fit
+  that is nearest, so that a fit moves no month that is more than a year before it.
 #}
 {% macro clv_parameters(asked) -%}
   select d.as_of_date as scored_on, d.segment as scored_segment, p.*
@@ -63,8 +64,9 @@
     partition by d.as_of_date, d.segment
     order by
       p.fitted_on <= d.as_of_date desc,
-      p.segment <> 'all' and (n.newest is null or p.fitted_on >= n.newest - 4 * {{ setting('clv_fit_days') }}) desc,
-      abs(d.as_of_date - p.fitted_on)
+      p.segment <> 'all' and coalesce(p.fitted_on >= n.newest - 4 * {{ setting('clv_fit_days') }}, false) desc,
+      abs(d.as_of_date - p.fitted_on),
+      p.segment <> 'all' desc
   ) = 1
 {%- endmacro %}
 

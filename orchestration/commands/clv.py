@@ -22,12 +22,17 @@ Json = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON 
 def fit(as_json: Json = False) -> None:
     """Fit anew as of the last complete day, score with the result, and publish: a night that waits for nothing."""
     from orchestration.cli import _run
+    from orchestration.cli import out as console
     from orchestration.lib import clv_as_of
     from orchestration.partitions import Window
 
     settings = Settings()
     through = clv_as_of.data_through(settings)
-    raise typer.Exit(_run(settings, "nightly", Window.of_days(through, through), as_json, with_fit=True))
+    code = _run(settings, "nightly", Window.of_days(through, through), as_json, with_fit=True)
+    if not as_json and not clv_as_of.is_fitted(settings, through):
+        least = settings.config.business.clv_min_repeat_customers
+        console.print(f"nothing was fitted: fewer than {least} customers (clv_min_repeat_customers) bought on two days")
+    raise typer.Exit(code)
 
 
 @app.command("as-of")

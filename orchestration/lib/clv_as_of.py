@@ -13,6 +13,7 @@ from pathlib import Path
 
 from data_quality.rules import literal
 from orchestration.lib import clv_fit, warehouse
+from orchestration.lib.clv_fit import ClvError
 from orchestration.lib.clv_models import PARAMETERS
 from orchestration.lib.dbt_build import compiled_analysis
 from orchestration.lib.dbt_functions import register
@@ -20,11 +21,9 @@ from orchestration.lib.run_lock import run_lock
 from orchestration.settings import Settings
 
 FORMATS = {".parquet": "parquet", ".csv": "csv"}
+BOUNDS = (1e-6, 1e6)
+"""Of a parameter: beyond them no customer can be told from another, and scores overflow."""
 IMPORTED = (*clv_fit.SCORING, "gamma_gamma")
-
-
-class ClvError(Exception):
-    """What was asked for cannot be had; the message says why, and what to do."""
 
 
 def data_through(settings: Settings) -> date:
@@ -40,6 +39,13 @@ def data_through(settings: Settings) -> date:
                 if through is not None:
                     return through
     raise ClvError("no day is complete yet: run `cx nightly` or `cx backfill` first")
+
+
+def is_fitted(settings: Settings, day: date) -> bool:
+    """Whether there is a fit of cxmarts as of the day."""
+    with run_lock(settings, "cx clv fit"), warehouse.connect(settings, read_only=True) as con:
+        query = "select exists (from ops.clv_fits where as_of_date = ? and source = ?)"
+        return bool(con.execute(query, [day, clv_fit.SOURCE]).fetchone()[0])
 
 
 def write(settings: Settings, day: date, path: Path) -> tuple[int, date | None]:
@@ -78,12 +84,18 @@ def take(settings: Settings, file: Path, source: str) -> int:
     through = data_through(settings)
     if source == clv_fit.SOURCE or not source.strip():
         raise ClvError(f"--source {source!r}: write the name of the library that estimated the parameters")
-    with file.open(encoding="utf-8-sig", newline="") as handle:
-        reader = csv.DictReader(handle)
-        for column in ("segment", "as_of_date", "model"):
-            if column not in (reader.fieldnames or ()):
-                raise ClvError(f"{file}: line 1: no column {column!r}; the header is {reader.fieldnames}")
-        rows = [_imported(file, number, row, through) for number, row in enumerate(reader, start=2)]
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as handle:
+            reader = csv.DictReader(handle)
+            for column in ("segment", "as_of_date", "model"):
+                if column not in (reader.fieldnames or ()):
+                    header = ", ".join(reader.fieldnames or ()) or "empty"
+                    raise ClvError(f"{file}: line 1: no column {column!r}, the header is: {header}; separate columns by commas")
+            rows = [_imported(file, number, row, through) for number, row in enumerate(reader, start=2)]
+    except (OSError, UnicodeError, csv.Error) as error:
+        raise ClvError(f"{file} cannot be read as a CSV file in UTF-8: {error}") from None
+    if not rows:
+        raise ClvError(f"{file}: line 2: there is no row below the header")
     fits: dict[tuple[str, date], list[tuple[str, dict[str, float]]]] = {}
     for segment, day, model, parameters in rows:
         fits.setdefault((segment, day), []).append((model, parameters))
@@ -120,8 +132,9 @@ def _imported(file: Path, line: int, row: dict[str, str], through: date) -> tupl
             parameters[name] = float(text)
         except ValueError:
             parameters[name] = math.nan
-        if not (math.isfinite(parameters[name]) and parameters[name] > 0):
-            raise ClvError(f"{file}: line {line}, column {name}: {text!r} is no positive number, as {model} needs")
+        if not BOUNDS[0] <= parameters[name] <= BOUNDS[1]:
+            allowed = f"between {BOUNDS[0]:g} and {BOUNDS[1]:g}"
+            raise ClvError(f"{file}: line {line}, column {name}: {text!r} is no number {allowed}, as {model} needs")
     if model == "gamma_gamma" and parameters["q"] <= 1:
         raise ClvError(f"{file}: line {line}, column q: {parameters['q']} is 1 or less, so mean spend is infinite")
     return segment, day, model, parameters

@@ -44,6 +44,10 @@ _ALL = "all"
 _PARAMETERS = ("r", "alpha", "a", "b", "s", "beta", "p", "q", "v")
 
 
+class ClvError(Exception):
+    """What was asked of customer lifetime value cannot be had; the message says why, and what to do."""
+
+
 @dataclass(frozen=True)
 class Fitted:
     """What became of one segment."""
@@ -58,7 +62,7 @@ class Fitted:
 
 
 def is_due(con: duckdb.DuckDBPyConnection, business: Business) -> bool:
-    """Whether the last fit is `clv_fit_days` old on the last complete day, or there is none though enough people bought twice.
+    """Whether the last fit is `clv_fit_days` old on the last complete day, or there is none; and enough people bought twice.
 
     Where nothing was built yet, nobody knows how many did.
     """
@@ -67,8 +71,8 @@ def is_due(con: duckdb.DuckDBPyConnection, business: Business) -> bool:
     ).fetchone()
     if through is None:
         return False
-    if newest is not None:
-        return newest + timedelta(days=business.clv_fit_days) <= through
+    if newest is not None and newest + timedelta(days=business.clv_fit_days) > through:
+        return False
     if not table_exists(con, "intermediate", "int_customer_purchases"):
         return True
     (repeat_customers,) = con.execute(

@@ -69,10 +69,9 @@ def newest(params: pd.DataFrame, segment: str, day: date) -> tuple[Any, Any]:
     known = used[used.as_of_date <= day]
     own = known[known.segment == segment]
     pool = own if len(own) else known[known.segment == "all"]
-    if not len(pool):
-        pool = used[used.segment == segment]
-        pool = pool if len(pool) else used[used.segment == "all"]
-        chosen = pool[pool.as_of_date == pool.as_of_date.min()]
+    if not len(pool):  # hindsight: the fit that is nearest
+        later = used[used.segment.isin([segment, "all"])]
+        chosen = later[later.as_of_date == later.as_of_date.min()]
     else:
         chosen = pool[pool.as_of_date == pool.as_of_date.max()]
     is_spend = chosen.model == "gamma_gamma"
@@ -182,8 +181,10 @@ def test_scores_of_a_past_day(whole: Whole, books: Books, params: pd.DataFrame, 
             "line 2, column model: 'lstm' cannot score; write one of mbg_nbd, bg_nbd, gamma_gamma",
         ),
         ("all,yesterday,bg_nbd,1,1,1,1,,,", "line 2, column as_of_date: 'yesterday' is no date"),
-        ("all,2025-09-30,bg_nbd,1,-1,1,1,,,", "line 2, column alpha: '-1' is no positive number, as bg_nbd needs"),
+        ("all,2025-09-30,bg_nbd,1,-1,1,1,,,", "line 2, column alpha: '-1' is no number between 1e-06 and 1e.06, as bg_nbd needs"),
         ("all,2025-09-30,gamma_gamma,,,,,6,0.5,15", "line 2, column q: 0.5 is 1 or less"),
+        ("all,2025-09-30,bg_nbd,1e308,1,1,1,,,", "line 2, column r: '1e308' is no number between"),
+        ("", "line 2: there is no row below the header"),
         (",2025-09-30,bg_nbd,1,1,1,1,,,", "line 2, column segment: is empty"),
         ("all,2099-09-30,bg_nbd,1,1,1,1,,,", "line 2, column as_of_date: 2099-09-30 is not complete"),
         ("all,2025-09-30,bg_nbd,1,1,1,1,,,", "all of 2025-09-30 has bg_nbd; write gamma_gamma and one of mbg_nbd, bg_nbd"),

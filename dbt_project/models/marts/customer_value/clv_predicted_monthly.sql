@@ -1,7 +1,7 @@
 -- grain: one row per complete calendar month (its last day), segment and month of the first purchase
 {#
   Predicted value of everybody with a purchase up to the last day of a month, by the fit that was newest then. Months before
-  the first fit have its parameters, a year back at most: `fitted_on` is later than the month there, so that is hindsight.
+  the first fit of all customers have the nearest one's parameters, a year back at most: `fitted_on` is later than the month there, so that is hindsight.
   Scores are rounded before they are added up, so that sums do not depend on their order.
 #}
 {{ config(meta={
@@ -19,7 +19,7 @@ with bounds as (
     {%- else %}
     (select min(purchase_day) from {{ ref('int_customer_purchases') }}) as first_day,
     {%- endif %}
-    (select min(fitted_on) - 366 from {{ ref('int_clv_parameters') }}) as first_scored
+    (select min(fitted_on) - 366 from {{ ref('int_clv_parameters') }} where segment = 'all') as first_scored
 ),
 
 -- none without a fit
