@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from orchestration.settings import Settings
 
 FORMAT = 1
+_NAMED = 5
 """Number of the shape of report.json: it grows when a field goes or changes its meaning, not when one is added."""
 OK, ERROR, GATE, STALE = 0, 1, 2, 3
 OUTCOMES = {OK: "published", ERROR: "failed", GATE: "not_published", STALE: "published_stale"}
@@ -441,6 +442,7 @@ def _next(settings: Settings, ran: Ran, report: dict[str, Any], first_refused: d
         return []
     again = _again(settings, ran, first_refused)
     steps: list[dict[str, str]] = []
+    late: list[str] = []
 
     def step(do: str, command: str) -> None:
         if {"do": do, "command": command} not in steps:
@@ -455,12 +457,18 @@ def _next(settings: Settings, ran: Ran, report: dict[str, Any], first_refused: d
             case "held", "row_rules":
                 step(f"see which rows of {gate['subject']} are bad, and why", f"cx quarantine show --feed {gate['subject']}")
             case "held", "arrival":
-                step(f"put the missing file of {gate['subject']} into {settings.landing}, then take it", again)
+                late.append(gate["subject"])
     for refused in report["refused_standing"]:
         step(f"deliver a corrected {refused['file']}, or correct cx.toml where it reads the file wrongly; then take it", again)
         if refused["gate"] in ACCEPTABLE:
             file = shlex.quote(refused["file"])
             step("or answer for it as it is, then take it", f'cx accept {refused["gate"]} --delivery {file} --reason "..."')
+    # A file that was refused is there; what is late comes last, in one line, so that it hides no cause.
+    late = [feed for feed in dict.fromkeys(late) if feed not in {refused["feed"] for refused in report["refused_standing"]}]
+    if late:
+        more = f" and {len(late) - _NAMED} more" if len(late) > _NAMED else ""
+        files = "file" if len(late) == 1 else "files"
+        step(f"put the missing {files} of {', '.join(late[:_NAMED])}{more} into {settings.landing}, then take it", again)
     if not steps:
         if report["outcome"] == "published_stale":
             step(f"deliver what is missing of {', '.join(report['stale_feeds'])}, then take it", again)
@@ -469,7 +477,7 @@ def _next(settings: Settings, ran: Ran, report: dict[str, Any], first_refused: d
             step("then run it again", again)
         else:
             step("do what the error says, then run it again: it goes on where this one was", again)
-    return steps[:8]
+    return steps[:7] + steps[-1:] if len(steps) > 8 else steps
 
 
 def _again(settings: Settings, ran: Ran, first_refused: date | None) -> str:

@@ -353,3 +353,16 @@ def test_cx_reports_a_run_that_never_began(settings: Settings, capsys: pytest.Ca
     settings.config_path.write_text(CONFIG)
     cli.app(["status"], standalone_mode=False)
     assert "Not begun" in capsys.readouterr().out
+
+
+def test_what_is_late_hides_no_refused_file(tmp_path: Path) -> None:
+    """Nine feeds are late, one of them because its file was refused: that comes first, the others in one line."""
+    feeds = ["cases", *(f"feed{n}" for n in range(8))]
+    late = [{"gate": "arrival", "subject": feed, "state": "held", "is_consequence": False, "passed": False} for feed in feeds]
+    refused = [{"feed": "cases", "file": "c.csv", "gate": "row_rules"}]
+    told = {"outcome": "published_stale", "gates": late, "refused_standing": refused, "stale_feeds": feeds}
+    steps = report._next(Settings(tmp_path), Ran("r", "nightly", None, None), told, None)
+    assert [step["do"].split(",")[0].split(";")[0] for step in steps] == [
+        "deliver a corrected c.csv", "or answer for it as it is", "put the missing files of feed0",
+    ]  # fmt: skip
+    assert f"of feed0, feed1, feed2, feed3, feed4 and 3 more into {tmp_path}" in steps[-1]["do"]
