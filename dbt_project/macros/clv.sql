@@ -9,40 +9,43 @@
 {#
   Recency, frequency, age and value of every customer as of a day: columns as_of_date, person_id, first_purchase_day,
   frequency (purchase days after the first one), recency_days (first to last purchase), age_days (first purchase to the
-  day), mean_value (of a purchase day after the first; NULL without one). Source of the conventions: Fader, Hardie,
-  "Creating an RFM summary using Excel", 2008; every library follows them.
+  day), mean_value (of a purchase day after the first; NULL without one), segment (what customers are told apart by: their
+  own fit each, where they are enough). Source of the conventions: Fader, Hardie, "Creating an RFM summary using Excel",
+  2008; every library follows them.
 
   With `days`, a relation with the column `day`, as of each of them; `as_of` is that column then.
 #}
-{% macro customer_rfm(purchases, as_of, days=none) -%}
+{% macro customer_rfm(purchases, segments, as_of, days=none) -%}
   select
-    {{ as_of }} as as_of_date,
-    person_id,
-    first_purchase_day,
-    count(*) filter (where known_day = purchase_day) - 1 as frequency,
-    max(purchase_day) - first_purchase_day as recency_days,
-    {{ as_of }} - first_purchase_day as age_days,
-    case when count(*) filter (where known_day = purchase_day) > 1 then
-      cast(sum(amount) filter (where purchase_day > first_purchase_day) as double)
-      / (count(*) filter (where known_day = purchase_day) - 1)
-    end as mean_value
-  from {{ purchases }}{{ ', ' ~ days if days }}
-  where known_day <= {{ as_of }}
-  group by {{ as_of ~ ', ' if days }}person_id, first_purchase_day
+    x.*,
+    coalesce(case {{ setting('clv_segment') }}
+      when 'entry_channel' then s.entry_channel
+      when 'first_product_category' then s.first_product_category
+      else 'all'
+    end, 'unknown') as segment
+  from (
+    select
+      {{ as_of }} as as_of_date,
+      person_id,
+      first_purchase_day,
+      count(*) filter (where known_day = purchase_day) - 1 as frequency,
+      max(purchase_day) - first_purchase_day as recency_days,
+      {{ as_of }} - first_purchase_day as age_days,
+      case when count(*) filter (where known_day = purchase_day) > 1 then
+        cast(sum(amount) filter (where purchase_day > first_purchase_day) as double)
+        / (count(*) filter (where known_day = purchase_day) - 1)
+      end as mean_value
+    from {{ purchases }}{{ ', ' ~ days if days }}
+    where known_day <= {{ as_of }}
+    group by {{ as_of ~ ', ' if days }}person_id, first_purchase_day
+  ) x
+  left join {{ segments }} s on x.person_id = s.person_id
 {%- endmacro %}
 
 {# Hook: the same as a table function of the warehouse, for fits and for any past day. #}
-{% macro define_customer_rfm() -%}
-  create or replace macro {{ this.schema }}.customer_rfm(as_of) as table {{ customer_rfm(this.schema ~ '.' ~ this.identifier, 'as_of') }}
-{%- endmacro %}
-
-{# What customers are told apart by: their own fit each, where they are enough. #}
-{% macro clv_segment(segments) -%}
-  coalesce(case {{ setting('clv_segment') }}
-    when 'entry_channel' then {{ segments }}.entry_channel
-    when 'first_product_category' then {{ segments }}.first_product_category
-    else 'all'
-  end, 'unknown')
+{% macro define_customer_rfm(segments) -%}
+  create or replace macro {{ this.schema }}.customer_rfm(as_of) as table
+  {{ customer_rfm(this.schema ~ '.' ~ this.identifier, segments.schema ~ '.' ~ segments.identifier, 'as_of') }}
 {%- endmacro %}
 
 {#
@@ -71,7 +74,7 @@
 {%- endmacro %}
 
 {#
-  CTEs `fits`, `lookup` and `scores` over a CTE `rfm` (columns of customer_rfm, and segment). Sources: Fader, Hardie, Lee 2005
+  CTEs `fits`, `lookup` and `scores` over a CTE `rfm` (columns of customer_rfm). Sources: Fader, Hardie, Lee 2005
   (bg_nbd), Batislam, Denizel, Filiztekin 2007 (mbg_nbd), Fader, Hardie 2013 (gamma_gamma). P(alive) is computed from its
   log-odds; at frequency 0 bg_nbd has nobody inactive.
 #}
@@ -131,11 +134,7 @@ scores as (
 
 {# Everybody's scores as of a day: the rows of the mart clv_predicted, or those of any past day. #}
 {% macro clv_predicted_as_of(as_of) -%}
-with rfm as materialized (
-  select x.*, {{ clv_segment('s') }} as segment
-  from ({{ customer_rfm(ref('int_customer_purchases'), as_of) }}) x
-  left join {{ ref('int_customer_segments') }} s on x.person_id = s.person_id
-),
+with rfm as materialized ({{ customer_rfm(ref('int_customer_purchases'), ref('int_customer_segments'), as_of) }}),
 
 {{ clv_scores() }}
 

@@ -44,6 +44,10 @@ _ALL = "all"
 _PARAMETERS = ("r", "alpha", "a", "b", "s", "beta", "p", "q", "v")
 
 
+Rows = dict[str, list[dict[str, Any]]]
+"""Records by table of `ops`, until they are written together."""
+
+
 class ClvError(Exception):
     """What was asked of customer lifetime value cannot be had; the message says why, and what to do."""
 
@@ -75,10 +79,8 @@ def is_due(con: duckdb.DuckDBPyConnection, business: Business) -> bool:
         return False
     if not table_exists(con, "intermediate", "int_customer_purchases"):
         return True
-    (repeat_customers,) = con.execute(
-        "select count(*) from (select person_id from intermediate.int_customer_purchases where known_day = purchase_day "
-        "group by person_id having count(*) > 1)"
-    ).fetchone()
+    query = "select count(*) from intermediate.customer_rfm(?) where frequency > 0"
+    (repeat_customers,) = con.execute(query, [through]).fetchone()
     return repeat_customers >= business.clv_min_repeat_customers
 
 
@@ -126,17 +128,15 @@ def fit(con: duckdb.DuckDBPyConnection, business: Business, run_id: str) -> list
     A fit that does not converge is kept, too, and scores nobody: the one before it goes on.
     """
     (as_of,) = con.execute("select data_through from ops.clock").fetchone()
-    found, rows = [], _Rows()
+    found = []
+    rows: Rows = {table: [] for table in TABLES.values()}
     for segment, repeat_customers in _segments(con, business, as_of):
         found.append(_fit_segment(con, business, as_of, segment, repeat_customers, rows))
     with tx(con):
         now = datetime.now(UTC).replace(tzinfo=None)
-        for table, records in rows.tables.items():
+        for table, records in rows.items():
             for record in records:
-                values = record | ({"fitted_at": now, "run_id": run_id} if table == "clv_fits" else {})
-                con.execute(
-                    f"insert into ops.{table} ({', '.join(values)}) values ({', '.join('?' * len(values))})", [*values.values()]
-                )
+                _insert(con, table, record | ({"fitted_at": now, "run_id": run_id} if table == "clv_fits" else {}))
         # Scores of months from the day of the fit on are others now.
         con.execute(
             "insert into ops.changes select distinct 'clv_fits', 'fit', fit_id, as_of_date, null, 'new_fit' from ops.clv_fits "
@@ -158,14 +158,12 @@ def keep_imported(
         for (segment, day), models in fits.items():
             fit_id = _next_id(con, day, segment)
             for model, parameters in models:
-                values = {
+                record = {
                     "fit_id": fit_id, "segment": segment, "currency": business.reporting_currency, "as_of_date": day,
                     "model": model, "is_used": True, "unit_days": business.clv_unit_days, "customers": 0, "repeat_customers": 0,
                     **parameters, "converged": True, "message": "", "source": source, "fitted_at": now,
                 }  # fmt: skip
-                con.execute(
-                    f"insert into ops.clv_fits ({', '.join(values)}) values ({', '.join('?' * len(values))})", [*values.values()]
-                )
+                _insert(con, "clv_fits", record)
             con.execute("insert into ops.changes values ('clv_fits', 'fit', ?, ?, null, 'new_fit')", [fit_id, day])
 
 
@@ -176,29 +174,17 @@ def _next_id(con: duckdb.DuckDBPyConnection, day: date, segment: str) -> str:
     return f"{day}-{segment}-{number}"
 
 
-class _Rows:
-    """Records by table, until they are written together."""
-
-    def __init__(self) -> None:
-        self.tables: dict[str, list[dict[str, Any]]] = {table: [] for table in TABLES.values()}
+def _insert(con: duckdb.DuckDBPyConnection, table: str, record: dict[str, Any]) -> None:
+    con.execute(f"insert into ops.{table} ({', '.join(record)}) values ({', '.join('?' * len(record))})", [*record.values()])
 
 
-def _segment_sql(business: Business) -> str:
-    return "'all'" if business.clv_segment == "none" else f"coalesce(s.{business.clv_segment}, 'unknown')"
-
-
-_RFM = (
-    "from intermediate.customer_rfm($as_of) x left join intermediate.int_customer_segments s on x.person_id = s.person_id "
-    "where $segment in ('all', {segment})"
-)
+_RFM = "from intermediate.customer_rfm($as_of) where $segment in ('all', segment)"
 
 
 def _segments(con: duckdb.DuckDBPyConnection, business: Business, as_of: date) -> list[tuple[str, int]]:
     """All customers first, then segments with enough who bought on two days; with how many did."""
     rows = con.execute(
-        f"select {_segment_sql(business)} as segment, count(*) filter (where frequency > 0) as n "
-        + _RFM.format(segment="'all'")
-        + " group by 1 order by 1",
+        f"select segment, count(*) filter (where frequency > 0) as n {_RFM} group by 1 order by 1",
         {"as_of": as_of, "segment": _ALL},
     ).fetchall()
     least = business.clv_min_repeat_customers
@@ -227,7 +213,7 @@ def _customers(con: duckdb.DuckDBPyConnection, business: Business, as_of: date, 
     age = rounded.format(f"round(age_days / {unit}) * {unit}", "age_days")
     recency = rounded.format(f"least(round(recency_days / {unit}), round(age_days / {unit})) * {unit}", "recency_days")
     found = con.execute(
-        f"with customers as (select x.* {_RFM.format(segment=_segment_sql(business))}), "
+        f"with customers as ({_RFM}), "
         "counted as (select *, (select count(*) from customers) as n from customers) "
         f"select frequency, {recency} as recency, {age} as age, count(*) as weight from counted group by all order by all",
         {"as_of": as_of, "segment": segment},
@@ -235,13 +221,11 @@ def _customers(con: duckdb.DuckDBPyConnection, business: Business, as_of: date, 
     return _Customers(*(found[name].astype(float) for name in ("frequency", "recency", "age", "weight")), unit)
 
 
-def _fit_spend(
-    con: duckdb.DuckDBPyConnection, business: Business, as_of: date, segment: str, start: dict[str, float] | None
-) -> Fit:
+def _fit_spend(con: duckdb.DuckDBPyConnection, as_of: date, segment: str, start: dict[str, float] | None) -> Fit:
     from orchestration.lib.clv_models import fit_spend
 
     found = con.execute(
-        f"with customers as (select x.* {_RFM.format(segment=_segment_sql(business))}), "
+        f"with customers as ({_RFM}), "
         "counted as (select *, (select count(*) from customers) as n from customers where frequency > 0) "
         f"select frequency, case when n > {EXACT_CUSTOMERS} and mean_value > 0 then exp(round(ln(mean_value), 2)) "
         "else mean_value end as mean_value, count(*) as weight from counted group by all order by all",
@@ -251,7 +235,7 @@ def _fit_spend(
 
 
 def _fit_segment(
-    con: duckdb.DuckDBPyConnection, business: Business, as_of: date, segment: str, repeat_customers: int, rows: _Rows
+    con: duckdb.DuckDBPyConnection, business: Business, as_of: date, segment: str, repeat_customers: int, rows: Rows
 ) -> Fitted:
     from orchestration.lib.clv_models import fit_purchases, forecast_interval
 
@@ -262,17 +246,15 @@ def _fit_segment(
     fits = {
         model: fit_purchases(model, *customers.triples, customers.weight, start=_last(con, segment, model)) for model in models
     }
-    spend = _fit_spend(con, business, as_of, segment, _last(con, segment, "gamma_gamma"))
+    spend = _fit_spend(con, as_of, segment, _last(con, segment, "gamma_gamma"))
     chosen = fits.get(preferred)
     problems = [f"{one.model}: {one.message}" for one in (chosen, spend) if one is not None and not one.converged]
-    if spend.converged and spend.parameters["q"] <= 1:
-        problems.append("gamma_gamma: q is 1 or less, so that the mean of what customers spend is infinite")
     if chosen is None:
         problems.append(f"of {business.clv_models} none can score: write mbg_nbd or bg_nbd into clv_models")
     is_used = not problems
     for one in (*fits.values(), spend):
         scores = is_used and one.model in (preferred, "gamma_gamma")
-        rows.tables["clv_fits"].append(
+        rows["clv_fits"].append(
             about | {
                 "currency": business.reporting_currency, "model": one.model, "is_used": scores,
                 "unit_days": business.clv_unit_days, "customers": int(customers.weight.sum()),
@@ -285,7 +267,7 @@ def _fit_segment(
     if is_used and chosen is not None:
         for days in HORIZONS:
             ahead = forecast_interval(chosen, *customers.triples, days / customers.unit, customers.weight)
-            rows.tables["clv_forecasts"].append(
+            rows["clv_forecasts"].append(
                 about | {
                     "model": chosen.model, "horizon_days": days, "customers": int(customers.weight.sum()),
                     "expected_purchases": ahead.expected, "expected_low": ahead.lower, "expected_high": ahead.upper,
@@ -317,7 +299,7 @@ def _backtest(
     segment: str,
     models: list[str],
     about: dict[str, Any],
-    rows: _Rows,
+    rows: Rows,
 ) -> str | None:
     """Fit to all but the last days, compare what each model then forecasts with what came; return the model to score with.
 
@@ -325,7 +307,13 @@ def _backtest(
     than 1 % of it, and the bias of the total by more than 1 % of what came. Where the history is too short to hold anything
     out, it is the first.
     """
-    from orchestration.lib.clv_models import expected_purchases, fit_purchases, forecast_interval, probability_of_purchase
+    from orchestration.lib.clv_models import (
+        expected_purchases,
+        expected_spend,
+        fit_purchases,
+        forecast_interval,
+        probability_of_purchase,
+    )
 
     candidates = [model for model in models if model in SCORING]
     (first,) = con.execute("select min(purchase_day) from intermediate.int_customer_purchases").fetchone()
@@ -335,8 +323,10 @@ def _backtest(
     repeat_customers = customers.weight[customers.frequency > 0].sum() if len(customers.weight) else 0
     if held_out < business.clv_unit_days or repeat_customers < business.clv_min_repeat_customers:
         return candidates[0] if candidates else None
-    spend = _fit_spend(con, business, calibrated_on, segment, None)
-    later = _later(con, business, calibrated_on, as_of, segment, spend)
+    spend = _fit_spend(con, calibrated_on, segment, None)
+    later = _later(con, calibrated_on, as_of, segment)
+    # the spend that is expected of a mean is the mean of those expected: it is linear in the value
+    per_purchase = expected_spend(spend.parameters, later["frequency"], later["mean_value"]) if spend.converged else None
     horizon = held_out / customers.unit
     best: dict[str, tuple[float, float]] = {}
     records = []
@@ -352,7 +342,7 @@ def _backtest(
         error, actual = expected - came, float(weight @ came)
         bias = _ratio(ahead.expected - actual, actual)
         mae = float(weight @ abs(error) / weight.sum())
-        worth = float(expected @ later["spend"]) if spend.converged else None
+        worth = float(expected @ (weight * per_purchase)) if spend.converged else None
         if model in SCORING and bias is not None:
             best[model] = (mae, abs(bias))
         records.append(
@@ -365,7 +355,7 @@ def _backtest(
                 "expected_value": worth, "value_bias": None if worth is None else _ratio(worth - value, value),
             }
         )  # fmt: skip
-        rows.tables["clv_calibration"] += [about | {"model": model, **band} for band in _bands(chance, weight, came > 0)]
+        rows["clv_calibration"] += [about | {"model": model, **band} for band in _bands(chance, weight, came > 0)]
     preferred = candidates[0] if candidates else None
     for model in candidates[1:]:
         if preferred in best and model in best:
@@ -374,18 +364,15 @@ def _backtest(
                 preferred = model
     for record in records:
         record["is_preferred"] = record["model"] == preferred
-    rows.tables["clv_backtests"] += records
+    rows["clv_backtests"] += records
     return preferred
 
 
-def _later(
-    con: duckdb.DuckDBPyConnection, business: Business, calibrated_on: date, as_of: date, segment: str, spend: Fit
-) -> dict[str, np.ndarray]:
-    """Customers of the calibration, grouped with what they did after it; `spend` sums what a purchase of each should bring."""
-    p, q, v = (spend.parameters[name] for name in ("p", "q", "v"))
+def _later(con: duckdb.DuckDBPyConnection, calibrated_on: date, as_of: date, segment: str) -> dict[str, np.ndarray]:
+    """Customers of the calibration, grouped with what they did after it; `mean_value` is the group's, 0 where none is known."""
     found = con.execute(
         f"""
-        with customers as (select x.* {_RFM.format(segment=_segment_sql(business))}),
+        with customers as ({_RFM}),
         later as (
             select person_id, count(distinct purchase_day) as purchases, sum(amount) as value
             from intermediate.int_customer_purchases
@@ -394,12 +381,12 @@ def _later(
         )
         select
             frequency, recency_days as recency, age_days as age, coalesce(purchases, 0) as purchases, count(*) as weight,
-            cast(sum(coalesce(value, 0)) as double) as value,
-            sum($p * ($v + frequency * greatest(coalesce(mean_value, 0), 0)) / ($p * frequency + $q - 1)) as spend
+            cast(sum(coalesce(value, 0)) as double) as value, avg(greatest(coalesce(mean_value, 0), 0)) as mean_value
         from customers left join later using (person_id)
-        group by all order by all
+        group by frequency, recency_days, age_days, purchases
+        order by frequency, recency_days, age_days, purchases
         """,
-        {"as_of": calibrated_on, "until": as_of, "segment": segment, "p": p, "q": q, "v": v},
+        {"as_of": calibrated_on, "until": as_of, "segment": segment},
     ).fetchnumpy()
     return {name: column.astype(float) for name, column in found.items()}
 

@@ -24,14 +24,17 @@ START = date(2024, 1, 1)
 def con() -> Iterator[duckdb.DuckDBPyConnection]:
     """A warehouse with what a fit reads, empty; the history as of a day as the models define it."""
     macros = (DBT_PROJECT_DIR / "macros" / "clv.sql").read_text(encoding="utf-8")
-    rfm = jinja2.Template(macros + "{{ customer_rfm('intermediate.int_customer_purchases', 'as_of') }}").render().strip()
+    called = "{{ customer_rfm('intermediate.int_customer_purchases', 'intermediate.int_customer_segments', 'as_of') }}"
+    rfm = jinja2.Template(macros + called).render(setting=lambda name: f"(select {name} from ops.settings)").strip()
     with duckdb.connect() as con:
         con.execute(OPS_DDL)
         con.execute("insert into ops.clock values (null, null, null); create schema intermediate")
         con.execute(
             "create table intermediate.int_customer_purchases (person_id varchar, purchase_day date, known_day date, "
             "first_purchase_day date, amount decimal(18, 4)); "
-            "create table intermediate.int_customer_segments (person_id varchar, entry_channel varchar)"
+            "create table intermediate.int_customer_segments (person_id varchar, entry_channel varchar, "
+            "first_product_category varchar); "
+            "create or replace table ops.settings as select 'none' as clv_segment"
         )
         con.execute(f"create macro intermediate.customer_rfm(as_of) as table {rfm}")
         yield con
@@ -83,7 +86,9 @@ def test_history_as_of_a_day(con: duckdb.DuckDBPyConnection) -> None:
     )  # fmt: skip
 
     def on(n: int) -> list[Any]:
-        return con.execute("select * exclude as_of_date from intermediate.customer_rfm(?) order by 1", [day[n]]).fetchall()
+        return con.execute(
+            "select * exclude (as_of_date, segment) from intermediate.customer_rfm(?) order by 1", [day[n]]
+        ).fetchall()
 
     assert on(4) == [("a", day[0], 0, 0, 4, None)]
     assert on(39) == [("a", day[0], 2, 30, 39, 45.0), ("b", day[5], 0, 0, 34, None)]
@@ -93,7 +98,7 @@ def test_history_as_of_a_day(con: duckdb.DuckDBPyConnection) -> None:
 def test_published_parameters_and_the_39_weeks_after(con: duckdb.DuckDBPyConnection, real_data: Path) -> None:
     """CDNOW through the tables: parameters as published; the back-test counted by hand from the file."""
     purchases = cdnow(real_data)
-    business = Business(clv_models="mbg_nbd,bg_nbd,pareto_nbd", clv_segment="none", clv_holdout_days=273)
+    business = Business(clv_models="mbg_nbd,bg_nbd,pareto_nbd", clv_holdout_days=273)
     fill(con, purchases, date(1998, 6, 30))
     (fitted,) = clv_fit.fit(con, business, "run")
     assert (fitted.segment, fitted.customers, fitted.is_used, fitted.message) == ("all", 2357, True, "")
@@ -136,7 +141,7 @@ def test_true_parameters_come_back_and_the_forecast_holds(con: duckdb.DuckDBPyCo
     purchases = shop(3000, 580, seed=11)
     through = START + timedelta(days=399)
     fill(con, purchases[purchases.day <= through], through)
-    clv_fit.fit(con, Business(clv_segment="none", clv_unit_days=1), "run")
+    clv_fit.fit(con, Business(clv_unit_days=1), "run")
     used = con.execute("from ops.clv_fits where is_used order by model").df().set_index("model")
     for model, truth in (("mbg_nbd", {"r": 0.8, "alpha": 35, "a": 0.8, "b": 5.9}), ("gamma_gamma", {"p": 6, "q": 4, "v": 15})):
         for name, value in truth.items():
@@ -156,15 +161,16 @@ def test_a_segment_with_enough_has_its_own_fit(con: duckdb.DuckDBPyConnection) -
     fill(con, shop(1500, 400, seed=3), START + timedelta(days=399))
     con.execute(
         "insert into intermediate.int_customer_segments select distinct person_id, case when hash(person_id) % 3 = 0 then 'app' "
-        "else 'web' end from intermediate.int_customer_purchases where person_id <> 'c0'"
+        "else 'web' end, 'books' from intermediate.int_customer_purchases where person_id <> 'c0'"
     )
-    counts = dict(
-        con.execute(
-            "select coalesce(entry_channel, 'unknown'), count(*) filter (where frequency > 0) from intermediate.customer_rfm(?) "
-            "left join intermediate.int_customer_segments using (person_id) group by 1",
-            [START + timedelta(days=399)],
-        ).fetchall()
-    )
+    by_segment = "select segment, count(*) filter (where frequency > 0) from intermediate.customer_rfm(?) group by segment"
+    as_of = [START + timedelta(days=399)]
+    for setting, segments in (
+        ("none", {"all"}), ("first_product_category", {"books", "unknown"}), ("entry_channel", {"app", "web", "unknown"}),
+    ):  # fmt: skip
+        con.execute("update ops.settings set clv_segment = ?", [setting])
+        counts = dict(con.execute(by_segment, as_of).fetchall())
+        assert set(counts) == segments
     assert counts["app"] < counts["web"]
     business = Business(clv_min_repeat_customers=counts["app"] + 1)
     fitted = {one.segment: one for one in clv_fit.fit(con, business, "run")}
@@ -180,7 +186,7 @@ def test_a_segment_with_enough_has_its_own_fit(con: duckdb.DuckDBPyConnection) -
 
 
 def test_when_a_fit_is_due(con: duckdb.DuckDBPyConnection) -> None:
-    business = Business(clv_segment="none", clv_fit_days=7)
+    business = Business(clv_fit_days=7)
     assert not clv_fit.is_due(con, business), "no day is complete"
     con.execute("update ops.clock set data_through = ?", [START])
     assert not clv_fit.is_due(con, business), "nobody bought twice"
@@ -217,7 +223,7 @@ def test_a_fit_that_does_not_converge_scores_nobody_and_is_told(con: duckdb.Duck
     """Everybody pays the same: no spend model. The fit before it goes on."""
     good = shop(1000, 400, seed=7)
     fill(con, good[good.day <= START + timedelta(days=379)], START + timedelta(days=379))
-    business = Business(clv_segment="none")
+    business = Business()
     clv_fit.fit(con, business, "first")
     assert clv_fit.judge(con, business, {"orders"})[0].passed
     con.execute(
@@ -237,7 +243,7 @@ def test_a_fit_that_does_not_converge_scores_nobody_and_is_told(con: duckdb.Duck
 def test_a_segment_without_a_fit_of_its_own_is_scored_by_that_of_all(con: duckdb.DuckDBPyConnection) -> None:
     """No failure: nothing it had is lost. Once it had one, a later fit of it that does not converge is told."""
     fill(con, shop(1000, 400, seed=7), START + timedelta(days=350))
-    clv_fit.fit(con, Business(clv_segment="none"), "run")
+    clv_fit.fit(con, Business(), "run")
     con.execute(
         "insert into ops.clv_fits by name "
         "select * replace ('web' as segment, 'w' as fit_id, false as is_used, 'flat' as message) from ops.clv_fits "
@@ -254,7 +260,7 @@ def test_a_segment_without_a_fit_of_its_own_is_scored_by_that_of_all(con: duckdb
 
 def test_an_old_fit_is_told(con: duckdb.DuckDBPyConnection) -> None:
     fill(con, shop(1000, 400, seed=7), START + timedelta(days=350))
-    business = Business(clv_segment="none", clv_fit_days=7)
+    business = Business(clv_fit_days=7)
     clv_fit.fit(con, business, "run")
     for later, passed in ((14, True), (15, False)):
         con.execute("update ops.clock set data_through = ?", [START + timedelta(days=350 + later)])
@@ -275,7 +281,7 @@ def test_shares_of_the_best_tenth_and_ranks_by_hand() -> None:
 
 def test_many_customers_are_rounded_and_hardly_change(con: duckdb.DuckDBPyConnection, monkeypatch: Any, tmp_path: Path) -> None:
     fill(con, shop(2500, 400, seed=9), START + timedelta(days=399))
-    business = Business(clv_segment="none")
+    business = Business()
     clv_fit.fit(con, business, "exact")
     monkeypatch.setattr(clv_fit, "EXACT_CUSTOMERS", 100)
     clv_fit.fit(con, business, "rounded")
@@ -288,7 +294,7 @@ def test_many_customers_are_rounded_and_hardly_change(con: duckdb.DuckDBPyConnec
 
 def test_a_new_warehouse_takes_the_fits_of_the_newest_release(con: duckdb.DuckDBPyConnection) -> None:
     fill(con, shop(1000, 400, seed=7), START + timedelta(days=350))
-    clv_fit.fit(con, Business(clv_segment="none"), "run")
+    clv_fit.fit(con, Business(), "run")
     con.execute("attach ':memory:' as published; create schema published.marts")
     kept = {}
     for mart, table in clv_fit.TABLES.items():

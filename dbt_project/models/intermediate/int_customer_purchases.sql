@@ -8,7 +8,7 @@
 {{ config(
     unique_key='person_id',
     meta={'changed_by': [['int_orders', 'person'], ['int_refunds', 'person']], 'logs': [{'entity': 'person', 'key': 'person_id', 'day': 'known_day'}]},
-    post_hook="{{ define_customer_rfm() }}"
+    post_hook="{{ define_customer_rfm(ref('int_customer_segments')) }}"
 ) }}
 
 with movements as (

@@ -37,9 +37,7 @@ months as (
 ),
 
 rfm as materialized (
-  select x.*, {{ clv_segment('s') }} as segment
-  from ({{ customer_rfm(ref('int_customer_purchases'), 'month_end', 'months') }}) x
-  left join {{ ref('int_customer_segments') }} s on x.person_id = s.person_id
+  {{ customer_rfm(ref('int_customer_purchases'), ref('int_customer_segments'), 'month_end', 'months') }}
 ),
 
 {{ clv_scores() }}
