@@ -95,7 +95,7 @@ class Business(BaseModel):
     association_min_persons: int = Field(30, ge=4, le=10_000)
     clv_segment: Literal["entry_channel", "first_product_category", "none"] = "entry_channel"
     """What customers are told apart by in fits of their lifetime value."""
-    clv_models: str = Field("mbg_nbd,bg_nbd", pattern=r"^(mbg_nbd|bg_nbd|pareto_nbd)(,(mbg_nbd|bg_nbd|pareto_nbd))*$")
+    clv_models: str = "mbg_nbd,bg_nbd"
     """Purchase models to fit and compare. The first one scores, unless the other one of mbg_nbd and bg_nbd does better."""
     clv_unit_days: int = Field(7, ge=1, le=365)
     clv_fit_days: int = Field(7, ge=1, le=365)
@@ -111,6 +111,16 @@ class Business(BaseModel):
     def _known_timezone(cls, value: str) -> str:
         if value not in _timezones():
             raise ValueError(f"'{value}' is not an IANA time zone; write one like 'Europe/Amsterdam'")
+        return value
+
+    @field_validator("clv_models")
+    @classmethod
+    def _models_that_score(cls, value: str) -> str:
+        names = value.split(",")
+        if set(names) - {"mbg_nbd", "bg_nbd", "pareto_nbd"}:
+            raise ValueError(f"'{value}' names an unknown model; write some of mbg_nbd,bg_nbd,pareto_nbd with commas between")
+        if set(names) == {"pareto_nbd"}:
+            raise ValueError("pareto_nbd can be compared, not score: add mbg_nbd or bg_nbd")
         return value
 
     @field_validator("reporting_currency")

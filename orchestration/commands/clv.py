@@ -45,7 +45,7 @@ def as_of(
     from orchestration.lib import clv_as_of
 
     persons, fitted_on = clv_as_of.write(Settings(), day.date(), out)
-    hindsight = f" That is hindsight: the first fit is of {fitted_on}." if fitted_on and fitted_on > day.date() else ""
+    hindsight = " That is hindsight: they were estimated from what came later, too." if fitted_on > day.date() else ""
     console.print(f"{out}: {persons} persons as of {day.date()}, parameters of {fitted_on}.{hindsight}")
 
 
@@ -60,5 +60,7 @@ def import_(
     from orchestration.cli import out as console
     from orchestration.lib import clv_as_of
 
-    taken = clv_as_of.take(Settings(), file, source)
+    taken, unknown = clv_as_of.take(Settings(), file, source)
+    for segment in unknown:
+        console.print(f"warning: nobody is in segment {segment!r} (clv_segment in cx.toml), so that fit scores nobody yet")
     console.print(f"{taken} fits of {source} taken. Run `cx nightly` now, or leave it to the next night.")

@@ -20,6 +20,7 @@ from orchestration.lib.dbt_functions import register
 from orchestration.lib.run_lock import run_lock
 from orchestration.settings import Settings
 
+ANALYSIS = "clv/clv_predicted_as_of"
 FORMATS = {".parquet": "parquet", ".csv": "csv"}
 BOUNDS = (1e-6, 1e6)
 """Of a parameter: beyond them no customer can be told from another, and scores overflow."""
@@ -48,7 +49,7 @@ def is_fitted(settings: Settings, day: date) -> bool:
         return bool(con.execute(query, [day, clv_fit.SOURCE]).fetchone()[0])
 
 
-def write(settings: Settings, day: date, path: Path) -> tuple[int, date | None]:
+def write(settings: Settings, day: date, path: Path) -> tuple[int, date]:
     """Write the rows of clv_predicted as of a day to a Parquet or CSV file; return how many, and the day of the fit.
 
     Raises:
@@ -59,7 +60,7 @@ def write(settings: Settings, day: date, path: Path) -> tuple[int, date | None]:
     through = data_through(settings)
     if day > through:
         raise ClvError(f"{day} is not complete: data go through {through}")
-    sql = compiled_analysis(settings, "clv/clv_predicted_as_of").compiled_code
+    sql = compiled_analysis(settings, ANALYSIS).compiled_code
     with run_lock(settings, "cx clv as-of"), warehouse.connect(settings, read_only=True) as con:
         register(con)
         con.execute(f"set variable as_of = {literal(str(day))}::date")
@@ -73,8 +74,8 @@ def write(settings: Settings, day: date, path: Path) -> tuple[int, date | None]:
     return persons, fitted_on
 
 
-def take(settings: Settings, file: Path, source: str) -> int:
-    """Take fits from a CSV file into `ops.clv_fits`, all or none; return how many fits.
+def take(settings: Settings, file: Path, source: str) -> tuple[int, list[str]]:
+    """Take fits from a CSV file into `ops.clv_fits`, all or none; return how many, and segments of them that nobody is in.
 
     A fit is a segment, a day and at most one model of purchases with the one of spend; both score together.
 
@@ -87,7 +88,8 @@ def take(settings: Settings, file: Path, source: str) -> int:
     try:
         with file.open(encoding="utf-8-sig", newline="") as handle:
             reader = csv.DictReader(handle)
-            for column in ("segment", "as_of_date", "model"):
+            parameters = (name for model in IMPORTED for name in PARAMETERS[model])
+            for column in dict.fromkeys(("segment", "as_of_date", "model", *parameters)):
                 if column not in (reader.fieldnames or ()):
                     header = ", ".join(reader.fieldnames or ()) or "empty"
                     raise ClvError(f"{file}: line 1: no column {column!r}, the header is: {header}; separate columns by commas")
@@ -108,7 +110,11 @@ def take(settings: Settings, file: Path, source: str) -> int:
     with run_lock(settings, "cx clv import"), warehouse.connect(settings) as con:
         warehouse.prepare(con, settings.config)
         clv_fit.keep_imported(con, settings.config.business, fits, source, datetime.now(UTC).replace(tzinfo=None))
-    return len(fits)
+        known = {"all"}
+        if warehouse.table_exists(con, "intermediate", "int_customer_purchases"):
+            rows = con.execute("select distinct segment from intermediate.customer_rfm(?)", [through]).fetchall()
+            known |= {segment for (segment,) in rows}
+    return len(fits), sorted({segment for segment, _ in fits} - known)
 
 
 def _imported(file: Path, line: int, row: dict[str, str], through: date) -> tuple[str, date, str, dict[str, float]]:

@@ -40,6 +40,8 @@ HORIZONS = (90, 180, 365)
 EXACT_CUSTOMERS = 200_000
 """Of more customers than this, ages and recencies are rounded to units of time and mean values to 1 %: docs/performance.md."""
 BANDS = 10
+CORRELATION = 0.3
+"""Of frequency and mean value, above which Gamma-Gamma, which takes them as independent, is told to be doubtful."""
 _ALL = "all"
 _PARAMETERS = ("r", "alpha", "a", "b", "s", "beta", "p", "q", "v")
 
@@ -90,9 +92,11 @@ def failed(error: Exception) -> Verdict:
 
 
 def judge(con: duckdb.DuckDBPyConnection, business: Business, feeds_on: set[str]) -> list[Verdict]:
-    """Whether everybody is scored by a recent fit: that of all customers converged and is at most two intervals old.
+    """Whether everybody is scored by a recent fit that may be believed.
 
-    A segment that never had parameters of its own is scored by those of all; one that had goes on with them, and is told.
+    That of all customers converged and is at most two intervals old. A segment that never had parameters of its own is
+    scored by those of all; one that had goes on with them, and is told. Spend goes with frequency no more than a model may
+    ignore that takes them as independent.
     """
     if SUBJECT not in marts_on(feeds_on):
         return []
@@ -101,23 +105,30 @@ def judge(con: duckdb.DuckDBPyConnection, business: Business, feeds_on: set[str]
         "latest as (from ops.clv_fits semi join newest using (segment, as_of_date)) "
         "select segment, max(as_of_date), bool_or(is_used), coalesce(string_agg(distinct model || ': ' || message, '; ') "
         "filter (where message <> ''), ''), (select data_through from ops.clock) - max(as_of_date), "
-        "segment in (select segment from ops.clv_fits where is_used) from latest group by segment order by segment"
+        "segment in (select segment from ops.clv_fits where is_used), arg_max(frequency_value_correlation, fitted_at) "
+        "from latest group by segment order by segment"
     ).fetchall()
+    if not rows:
+        return [Verdict(GATE, SUBJECT, "warn", True, message="too few customers bought twice for a fit")]
     (is_scored,) = con.execute("select exists (from ops.clv_fits where is_used)").fetchone()
-    odd = [
-        {"segment": segment, "fitted_on": str(day), "converged": used, "why": why, "age_days": age}
-        for segment, day, used, why, age, was_used in rows
-        if (not used and (was_used or segment == _ALL)) or (segment == _ALL and age > 2 * business.clv_fit_days)
-    ]
+    unfit = "scores go on with older parameters" if is_scored else "nobody is scored yet"
+    odd = []
+    for segment, day, used, why, age, was_used, correlation in rows:
+        told = {"segment": segment, "fitted_on": str(day), "converged": used, "age_days": age, "correlation": correlation}
+        if not used and (was_used or segment == _ALL):
+            odd.append(told | {"why": f"{unfit}: {why}"})
+        elif segment == _ALL and age > 2 * business.clv_fit_days:
+            odd.append(told | {"why": f"{unfit}: the newest fit is {age} days old; run `cx clv fit`"})
+        elif used and abs(correlation or 0) > CORRELATION:
+            odd.append(told | {"why": f"spend goes with frequency (correlation {correlation:.2f}), and the model of spend takes "
+                       "them as independent: values of frequent and of rare buyers are off in opposite directions"})  # fmt: skip
     if not odd:
-        return [Verdict(GATE, SUBJECT, "warn", True, message="" if rows else "too few customers bought twice for a fit")]
+        return [Verdict(GATE, SUBJECT, "warn", True)]
     first = odd[0]
-    why = first["why"] or f"the newest fit is {first['age_days']} days old: run `cx clv fit`"
-    state = "scores go on with older parameters" if is_scored else "nobody is scored yet"
     return [
         Verdict(
             GATE, SUBJECT, "warn", False, figure=f"{len(odd)} segments", bound="0 segments",
-            message=f"{state} (first: {first['segment']} of {first['fitted_on']}: {why})", sample=odd[:5],
+            message=f"{first['segment']}, fitted on {first['fitted_on']}: {first['why']}", sample=odd[:5],
         )
     ]  # fmt: skip
 
@@ -247,10 +258,12 @@ def _fit_segment(
         model: fit_purchases(model, *customers.triples, customers.weight, start=_last(con, segment, model)) for model in models
     }
     spend = _fit_spend(con, as_of, segment, _last(con, segment, "gamma_gamma"))
-    chosen = fits.get(preferred)
-    problems = [f"{one.model}: {one.message}" for one in (chosen, spend) if one is not None and not one.converged]
-    if chosen is None:
-        problems.append(f"of {business.clv_models} none can score: write mbg_nbd or bg_nbd into clv_models")
+    (correlation,) = con.execute(
+        f"select corr(frequency, mean_value) from (select frequency, mean_value {_RFM}) where frequency > 0 and mean_value > 0",
+        {"as_of": as_of, "segment": segment},
+    ).fetchone()
+    chosen = fits[preferred]
+    problems = [f"{one.model}: {one.message}" for one in (chosen, spend) if not one.converged]
     is_used = not problems
     for one in (*fits.values(), spend):
         scores = is_used and one.model in (preferred, "gamma_gamma")
@@ -262,9 +275,10 @@ def _fit_segment(
                 **{f"{name}_se": _finite(error) for name, error in one.standard_errors.items()},
                 "log_likelihood": _finite(one.log_likelihood), "converged": one.converged, "message": one.message,
                 "source": SOURCE,
+                "frequency_value_correlation": _finite(correlation) if one is spend and correlation is not None else None,
             }
         )  # fmt: skip
-    if is_used and chosen is not None:
+    if is_used:
         for days in HORIZONS:
             ahead = forecast_interval(chosen, *customers.triples, days / customers.unit, customers.weight)
             rows["clv_forecasts"].append(
@@ -273,7 +287,7 @@ def _fit_segment(
                     "expected_purchases": ahead.expected, "expected_low": ahead.lower, "expected_high": ahead.upper,
                 }
             )  # fmt: skip
-    return Fitted(segment, int(customers.weight.sum()), preferred or "", is_used, "; ".join(problems))
+    return Fitted(segment, int(customers.weight.sum()), preferred, is_used, "; ".join(problems))
 
 
 def _last(con: duckdb.DuckDBPyConnection, segment: str, model: str) -> dict[str, float] | None:
@@ -300,7 +314,7 @@ def _backtest(
     models: list[str],
     about: dict[str, Any],
     rows: Rows,
-) -> str | None:
+) -> str:
     """Fit to all but the last days, compare what each model then forecasts with what came; return the model to score with.
 
     That is the first of `models` that SQL can score, unless another one was better in both: the mean absolute error by more
@@ -315,14 +329,14 @@ def _backtest(
         probability_of_purchase,
     )
 
-    candidates = [model for model in models if model in SCORING]
+    preferred, *others = (model for model in models if model in SCORING)  # settings see to it that there is one
     (first,) = con.execute("select min(purchase_day) from intermediate.int_customer_purchases").fetchone()
     held_out = min(business.clv_holdout_days, ((as_of - first).days + 1) // 2)
     calibrated_on = as_of - timedelta(days=held_out)
     customers = _customers(con, business, calibrated_on, segment)
     repeat_customers = customers.weight[customers.frequency > 0].sum() if len(customers.weight) else 0
     if held_out < business.clv_unit_days or repeat_customers < business.clv_min_repeat_customers:
-        return candidates[0] if candidates else None
+        return preferred
     spend = _fit_spend(con, calibrated_on, segment, None)
     later = _later(con, calibrated_on, as_of, segment)
     # the spend that is expected of a mean is the mean of those expected: it is linear in the value
@@ -356,8 +370,7 @@ def _backtest(
             }
         )  # fmt: skip
         rows["clv_calibration"] += [about | {"model": model, **band} for band in _bands(chance, weight, came > 0)]
-    preferred = candidates[0] if candidates else None
-    for model in candidates[1:]:
+    for model in others:
         if preferred in best and model in best:
             (mae, bias), (old_mae, old_bias) = best[model], best[preferred]
             if mae < 0.99 * old_mae and bias < old_bias - 0.01:

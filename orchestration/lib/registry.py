@@ -182,7 +182,7 @@ def problems() -> list[str]:
     measured = _measured()
     for name, mart in marts.items():
         meta = mart["config"]["meta"]
-        if not ({"metric_date"} & set(meta["grain"]) or "date" in meta) or meta.get("summary"):
+        if "person_id" in meta["grain"] or not ("metric_date" in meta["grain"] or "date" in meta) or meta.get("summary"):
             continue  # a list of persons, or what is made of the other marts
         place = f"{DBT_PROJECT_DIR.name}/models/semantic/{name}.yml"
         about = [entry for entry in good if entry.mart == name]

@@ -21,7 +21,7 @@ import duckdb
 
 from data_quality.rules import ident, literal
 from data_quality.verdict import Verdict
-from orchestration.lib import acceptances, benchmark, clv_fit, restatements
+from orchestration.lib import acceptances, benchmark, clv_fit, clv_snapshot, restatements
 from orchestration.lib.dbt_manifest import (
     definition_of,
     definitions_fingerprint,
@@ -203,7 +203,7 @@ def _take_over_fits(con: duckdb.DuckDBPyConnection) -> None:
     there = {name for (name,) in con.execute(
         "select table_name from duckdb_tables() where database_name = 'published' and schema_name = 'marts'"
     ).fetchall()}  # fmt: skip
-    for mart, table in clv_fit.TABLES.items():
+    for mart, table in (clv_fit.TABLES | {clv_snapshot.MART: clv_snapshot.TABLE}).items():
         if mart in there and not con.execute(f"select exists (from ops.{table})").fetchone()[0]:
             con.execute(f"insert into ops.{table} by name from published.marts.{mart}")
 

@@ -76,6 +76,7 @@ create table if not exists ops.clv_fits (
     q double, v double, r_se double, alpha_se double, a_se double, b_se double, s_se double, beta_se double, p_se double,
     q_se double, v_se double, log_likelihood double, converged boolean, message varchar, source varchar, fitted_at timestamp,
     run_id varchar);
+alter table ops.clv_fits add column if not exists frequency_value_correlation double;
 create table if not exists ops.clv_backtests (
     fit_id varchar, segment varchar, as_of_date date, model varchar, is_preferred boolean, calibrated_on date,
     holdout_days integer, customers bigint, purchases bigint, expected_purchases double, expected_low double,
@@ -87,6 +88,12 @@ create table if not exists ops.clv_calibration (
 create table if not exists ops.clv_forecasts (
     fit_id varchar, segment varchar, as_of_date date, model varchar, horizon_days integer, customers bigint,
     expected_purchases double, expected_low double, expected_high double);
+-- predictions as they stood at the end of each month (orchestration/lib/clv_snapshot.py, mart clv_predicted_snapshot)
+create table if not exists ops.clv_snapshots (
+    metric_date date, person_id varchar, segment varchar, cohort_month date, fitted_on date, model varchar, frequency bigint,
+    recency_days bigint, age_days bigint, p_alive double, expected_purchases_90d double, expected_purchases_180d double,
+    expected_purchases_365d double, p_purchase_90d double, p_purchase_180d double, p_purchase_365d double,
+    expected_spend double, clv_12m double, clv_24m double, backtest_bias double, taken_at timestamp, run_id varchar);
 -- one row: the last complete day, the one of the newest release, and what definitions and values built the
 -- tables (null while they are being rebuilt)
 create table if not exists ops.clock (data_through date, published_through date, fingerprint varchar);

@@ -16,7 +16,7 @@ import pytest
 from orchestration.lib import clv_as_of, clv_models
 from orchestration.lib.simulator.truth import FEEDS, Books, counted_sales, latest
 from orchestration.settings import Settings
-from tests.company import Whole, release_of
+from tests.company import MONTH_TOLD, Whole, release_of
 from tests.frames import read_mart
 
 UNIT = 7
@@ -152,6 +152,25 @@ def test_a_month_is_the_sum_of_its_customers(whole: Whole, books: Books, params:
                 assert float(row[column]) == pytest.approx(float(expected), abs=2 * float(places)), (month_end, cell, column)
             values = sorted(rounded(one["clv_12m"], "0.0001") for one in people)
             assert row.clv_12m_p50 == pytest.approx(float(values[-(-len(values) // 2) - 1]), abs=1e-3)
+
+
+def test_the_end_of_a_month_is_kept_as_it_was_told(whole: Whole, books: Books, params: pd.DataFrame) -> None:
+    """By the deliveries up to the night that told it; what came later has changed the history of some."""
+    company, month_end = whole.company, date(2025, 10, 31)
+    days = (MONTH_TOLD - company.start).days + 1
+    known_then = {feed: latest(feed, company.deliveries[feed][:days]) for feed in FEEDS}
+    then, now = history(Books(known_then, company.clock.zone, MONTH_TOLD), month_end), history(books, month_end)
+    assert any(then.get(person) != now.get(person) for person in now), "late rows make no difference here"
+    rows = mart(whole, "clv_predicted_snapshot").set_index("person_id")
+    assert set(rows.metric_date) == {month_end} and set(rows.index) == set(then)
+    for person, row in rows.iterrows():
+        purchase, spend = newest(params, row.segment, month_end)
+        assert (row.fitted_on, row.model) == (purchase.as_of_date, purchase.model)
+        known = then[person]
+        assert [row.frequency, row.recency_days, row.age_days] == [known[f] for f in ("frequency", "recency_days", "age_days")]
+        assert row.cohort_month == known["first"].replace(day=1)
+        for name, value in scores(known, purchase, spend).items():
+            assert row[name] == pytest.approx(value, rel=1e-12), (person, name)
 
 
 def test_scores_of_a_past_day(whole: Whole, books: Books, params: pd.DataFrame, tmp_path: Path) -> None:

@@ -237,7 +237,7 @@ def test_a_fit_that_does_not_converge_scores_nobody_and_is_told(con: duckdb.Duck
     assert con.execute("select count(*) from ops.clv_fits where is_used").fetchone() == (2,), "kept, as they were"
     (verdict,) = clv_fit.judge(con, business, {"orders"})
     assert (verdict.gate, verdict.subject, verdict.severity, verdict.passed) == ("clv_fit", "clv_params", "warn", False)
-    assert "scores go on with older parameters (first: all of 2025-01-21: gamma_gamma: " in verdict.message
+    assert verdict.message.startswith("all, fitted on 2025-01-21: scores go on with older parameters: gamma_gamma: ")
 
 
 def test_a_segment_without_a_fit_of_its_own_is_scored_by_that_of_all(con: duckdb.DuckDBPyConnection) -> None:
@@ -255,7 +255,26 @@ def test_a_segment_without_a_fit_of_its_own_is_scored_by_that_of_all(con: duckdb
         "select * replace ('v' as fit_id, as_of_date - 7 as as_of_date, true as is_used) from ops.clv_fits where fit_id = 'w'"
     )
     (verdict,) = clv_fit.judge(con, Business(), {"orders"})
-    assert not verdict.passed and "(first: web of 2024-12-16: mbg_nbd: flat)" in verdict.message
+    assert not verdict.passed and verdict.message == (
+        "web, fitted on 2024-12-16: scores go on with older parameters: mbg_nbd: flat"
+    )
+
+
+def test_spend_that_goes_with_frequency_is_told(con: duckdb.DuckDBPyConnection) -> None:
+    """Who buys more often pays more: pandas counts the correlation from the purchases."""
+    purchases = shop(1000, 400, seed=7)
+    often = purchases.groupby("person_id").day.transform("nunique")
+    purchases["amount"] *= 1 + often / 2
+    fill(con, purchases, START + timedelta(days=399))
+    (fitted,) = clv_fit.fit(con, Business(), "run")
+    assert fitted.is_used
+    daily = purchases.groupby(["person_id", "day"], as_index=False).amount.sum().sort_values("day")
+    later = daily[daily.duplicated("person_id")].groupby("person_id").amount.agg(["count", "mean"])
+    expected = later["count"].corr(later["mean"])
+    told = con.execute("select frequency_value_correlation from ops.clv_fits where model = 'gamma_gamma'").fetchone()
+    assert expected > 0.31 and told[0] == pytest.approx(expected, abs=1e-6)
+    (verdict,) = clv_fit.judge(con, Business(), {"orders"})
+    assert not verdict.passed and f"spend goes with frequency (correlation {expected:.2f})" in verdict.message
 
 
 def test_an_old_fit_is_told(con: duckdb.DuckDBPyConnection) -> None:

@@ -50,6 +50,8 @@ def test_every_name_of_utf_8_is_the_same_encoding(cx_home: Path, name: str) -> N
         ("[business]\nreporting_currency = 'eur'\n", "'eur' is not an ISO 4217 code; write one like 'EUR'"),
         ("[business]\nreporting_currency = 'E1R'\n", "'E1R' is not an ISO 4217 code"),
         ("[business]\nreporting_currency = '€€€'\n", "is not an ISO 4217 code"),
+        ("[business]\nclv_models = 'mbg_nbd,lstm'\n", "'mbg_nbd,lstm' names an unknown model; write some of mbg_nbd,bg_nbd"),
+        ("[business]\nclv_models = 'pareto_nbd'\n", "pareto_nbd can be compared, not score: add mbg_nbd or bg_nbd"),
         ("[business]\nchurn_inactive_days = 0\n", "business.churn_inactive_days: "),
         ("[business]\nchurn_days = 90\n", "business.churn_days: unknown key 'churn_days'; write one of timezone, "),
         ("[bussiness]\n", "bussiness: unknown key 'bussiness'; write one of business, feed, reports, alerts"),

@@ -1,18 +1,20 @@
 """The dbt models as assets, one by one; staging, intermediate, marts. Not partitioned: `ops.affected` says what to do.
 
 Belongs here: how models become assets, and the one step that builds them; with the fits of customer lifetime value in the
-middle of it where they are due. Does not: calling dbt (`lib.dbt_build`), fitting (`lib.clv_fit`).
+middle of it where they are due, and the snapshot of a month. Does not: calling dbt (`lib.dbt_build`), fitting (`lib.clv_fit`).
 dagster-dbt's own `dbt.cli()` starts a second process and 4 CPU seconds later dbt; here dbt runs in this one.
 """
 
 from collections.abc import Iterator, Mapping
+from datetime import date
 from typing import Any
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
 
 from data_quality.verdict import record
-from orchestration.lib import clv_fit, dbt_build
+from orchestration.lib import clv_as_of, clv_fit, clv_snapshot, dbt_build
+from orchestration.lib.dbt_functions import register
 from orchestration.lib.dbt_manifest import ensure_manifest, in_order, marts, models_on
 from orchestration.run_context import CxHome
 from orchestration.runs import FIT_TAG
@@ -56,13 +58,21 @@ def dbt_models(context: dg.AssetExecutionContext, cx_home: CxHome) -> Iterator[d
             context.log.info("definitions, configured values or all rows are new: every model is built whole")
 
         is_due = clv_fit.is_due(con, cx_home.settings.config.business)
+        month_end = clv_snapshot.due(con) if clv_snapshot.MART in selected else None
 
     def progress(text: str) -> None:
         cx_home.progress.say(text, context.log.info)
 
     wants_fit = "clv_params" in selected and (context.run.tags.get(FIT_TAG) == "true" or is_due)
-    needed = frozenset(in_order(set(clv_fit.NEEDED))) if wants_fit else frozenset()
-    built = dbt_build.build(cx_home.settings, set(selected), full_refresh, progress, needed, lambda: _fit(context, cx_home))
+    needed = frozenset(in_order(set(clv_fit.NEEDED))) if wants_fit or month_end else frozenset()
+
+    def between() -> None:
+        if wants_fit:
+            _fit(context, cx_home)
+        if month_end:
+            _keep_month(context, cx_home, month_end)
+
+    built = dbt_build.build(cx_home.settings, set(selected), full_refresh, progress, needed, between)
     cx_home.note_models(built.models)
     with cx_home.warehouse() as con:
         record(con, context.run_id, built.verdicts)
@@ -118,3 +128,13 @@ def _fit(context: dg.AssetExecutionContext, cx_home: CxHome) -> None:
             },
         )
     )
+
+
+def _keep_month(context: dg.AssetExecutionContext, cx_home: CxHome, month_end: date) -> None:
+    """Keep what is predicted as of the end of a month, by the fit that was newest then."""
+    cx_home.progress.say(f"keeping the predictions of {month_end}", context.log.info)
+    scores = dbt_build.compiled_analysis(cx_home.settings, clv_as_of.ANALYSIS).compiled_code
+    with cx_home.warehouse() as con:
+        register(con)
+        persons = clv_snapshot.take(con, month_end, scores, context.run_id)
+    context.log.info(f"predictions of {persons:,} persons as of {month_end} are kept")
