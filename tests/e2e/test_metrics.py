@@ -325,7 +325,8 @@ def test_a_saved_query_answers(name: str, con: duckdb.DuckDBPyConnection) -> Non
          "sum(resolved_first_contact) / nullif(sum(issues), 0) as fcr_rate, "
          "sum(known_person_contacts) / nullif(sum(eligible_contacts), 0) as fcr_coverage from marts.fcr_daily group by 1, 2"),
         ("churn_by_plan",
-         "select date_trunc('month', metric_date) as metric_time__month, plan as churn_cell__plan, churn_rate as churn_rate_by_plan "
+         "select date_trunc('month', metric_date) as metric_time__month, plan as churn_cell__plan, "
+         "churn_rate as churn_rate_by_plan "
          "from marts.churn_daily where basis = 'contractual' and period = 'trailing_30d' and plan <> 'all' "
          "and metric_date in (select max(metric_date) from marts.churn_daily group by date_trunc('month', metric_date))"),
     ],
