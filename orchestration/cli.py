@@ -26,6 +26,7 @@ from rich.table import Table
 from orchestration.commands import clv, quarantine, suggest
 from orchestration.commands import report as report_command
 from orchestration.commands.accept import accept, print_acceptances
+from orchestration.commands.init import init
 from orchestration.partitions import Window
 from orchestration.settings import PROJECT_ROOT, ConfigError, Settings
 
@@ -48,6 +49,7 @@ out = Console(highlight=False, soft_wrap=True, markup=False, width=None if sys.s
 err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
 Json = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON instead of tables.")]
+app.command()(init)
 app.command()(accept)
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(clv.app, name="clv")
