@@ -58,7 +58,7 @@ fuzz: setup  ## 10,000 damaged deliveries: never a traceback, never a changed go
 	@$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
 
 docs-site: setup  ## docs/ as a site in site/, without network: broken links are errors; dbt's page of all models beside it
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --clean
 	@cp "$$($(BIN)/python -m orchestration.lib.dbt_docs)" site/dbt.html
 	@echo "docs: open site/index.html"
 

@@ -46,7 +46,7 @@ def _commands(block: str) -> list[tuple[str, int, str]]:
     return found
 
 
-@pytest.mark.slow
+@pytest.mark.minutes
 def test_the_tutorial_does_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = tmp_path / ".cx"
     monkeypatch.setenv("CX_HOME", str(home))
