@@ -42,5 +42,4 @@ def init() -> None:
             out.print(f"check {kind.pattern}: {doubt}")
     days = sorted({day for kind in kinds for day in kind.days})
     out.print(f"wrote {path}")
-    span = f"{days[0]} {days[-1]}" if days else "START END"
-    out.print(f"next: read it through (search for CHECK and REQUIRED), then: cx backfill {span}")
+    out.print(f"next: read it through (search for CHECK and REQUIRED), then: cx backfill {days[0]} {days[-1]}")

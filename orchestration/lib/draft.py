@@ -14,6 +14,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,7 +56,7 @@ _COLUMN_WORDS = {
     "person_id": "customer client user member account customer_email",
     "ordered_at": "order_at created_at purchase_at invoice_at placed_at at",
     "order_id": "invoice transaction",
-    "line_id": "position item row",
+    "line_id": "position",
     "product_id": "sku article item stock_id",
     "product_name": "description item_name product",
     "quantity": "qty units amount_of_units pieces count",
@@ -78,6 +79,7 @@ _COLUMN_WORDS = {
 """Names, besides its own, that speak for a column."""
 _OF_HEADER = ("ordered_at", "currency")
 """What lines of orders must say where no feed of order headers does."""
+_ADVICE = {"line_id": ' Where lines have no number: line_id = { expr = "_line" } under [feed.columns].'}
 _SUFFIXES = {
     **dict.fromkeys(("no", "nr", "number", "num", "key", "ref", "reference"), "id"),
     **dict.fromkeys(("date", "time", "datetime", "timestamp", "on"), "at"),
@@ -92,7 +94,7 @@ class Kind:
     format: str
     files: list[Path]
     days: list[str] = field(default_factory=list)
-    """Delivery days in their names, in order."""
+    """Delivery days, in order: of the names, or where they tell none those on which the files were written."""
     encoding: str = "utf-8"
     delimiter: str = ","
     decimal: str = "."
@@ -141,7 +143,8 @@ def _kinds(landing: Path) -> list[Kind]:
         if day:
             kind.days = sorted({*kind.days, day[0]})
     for kind in kinds.values():
-        if not kind.days:
+        if "{day}" not in kind.pattern:
+            kind.days = sorted({str(datetime.fromtimestamp(path.stat().st_mtime, UTC).date()) for path in kind.files})
             kind.doubts.append(
                 "no day like 2026-01-31 is in the name, so a file is a delivery of the day it was written; name files by day"
             )
@@ -269,6 +272,8 @@ def _recognise_values(con: duckdb.DuckDBPyConnection, kind: Kind, contract: Cont
 
     numbers, times = of("number", "integer"), of("timestamp", "date")
     kind.decimal = min((".", ","), key=lambda mark: unread(numbers, Dialect("UTC", None, mark)))
+    if any(map(_has_commas, zip(*kind.rows, strict=True))) and not unread(numbers, Dialect("UTC", None, ",")):
+        kind.decimal = ","  # of a column, too, that is not matched yet
     if left := unread(numbers, Dialect("UTC", None, kind.decimal)):
         kind.doubts.append(f"{left} numbers of its first {len(kind.rows)} rows cannot be read with decimal mark '{kind.decimal}'")
     if not times or not kind.rows:
@@ -281,6 +286,12 @@ def _recognise_values(con: duckdb.DuckDBPyConnection, kind: Kind, contract: Cont
         kind.doubts.append(f"{least} times of its first {len(kind.rows)} rows cannot be read; set datetime_format")
     elif "%d/%m" in (fits[0] or "") and any("%m/%d" in (other or "") for other in fits[1:]):
         kind.doubts.append("no day is past the 12th, so its dates may also be month first (%m/%d/%Y)")
+
+
+def _has_commas(values: tuple[str, ...]) -> bool:
+    """Whether a column is numbers with a decimal comma."""
+    there = [value for value in values if value]
+    return bool(there) and all(re.fullmatch(r"[+-]?\d{1,3}(\.?\d{3})*,\d{1,2}", value) for value in there)
 
 
 def _text(kinds: list[Kind], contracts: dict[str, Contract]) -> str:
@@ -327,7 +338,7 @@ def _feed(kind: Kind, contract: Contract) -> Iterator[str]:
     if kind.missing:
         yield '# REQUIRED: a column above, or { expr = "SQL over the file\'s columns" }, or the same in every row below.'
         yield "[feed.constants]"
-        yield from (f'# {name} = ""   # {about[name].description}' for name in kind.missing)
+        yield from (f'# {name} = ""   # {about[name].description}{_ADVICE.get(name, "")}' for name in kind.missing)
 
 
 def _toml(text: str) -> str:

@@ -90,10 +90,16 @@ def test_encoding_format_and_names(tmp_path: Path) -> None:
 
 
 def test_files_without_a_day_and_files_that_cannot_be_read(tmp_path: Path) -> None:
-    text, kinds, _ = _drafted(
-        tmp_path, orders_20260131=b"", **{"orders_20260131.csv": "order_id,status\n1,paid\n", "bad_DAY_parquet": b"no parquet"}
-    )
+    text, kinds, _ = _drafted(tmp_path, **{"orders_20260131.csv": "order_id,status\n1,paid\n", "bad_DAY_parquet": b"no parquet"})
     assert [*kinds] == ["bad_{day}.parquet", "orders_*.csv"]
-    assert "name files by day" in kinds["orders_*.csv"].doubts[0]
+    assert "name files by day" in kinds["orders_*.csv"].doubts[0] and len(kinds["orders_*.csv"].days) == 1
     assert "cannot be read" in kinds["bad_{day}.parquet"].doubts[0] and "# bad_{day}.parquet: not recognised" in text
     assert kinds["orders_*.csv"].missing == ["ordered_at", "currency"]
+
+
+def test_a_decimal_comma_in_a_column_that_is_nobodys(tmp_path: Path) -> None:
+    """And lines without a number: the draft says how to number them."""
+    rows = "Order No;Customer No;Pieces;Amount;Date\n1;C1;2;6,25;21-11-2026\n2;C2;1;1.049,00;22-11-2026\n"
+    text, kinds, settings = _drafted(tmp_path, sales_DAY_csv=rows)
+    assert kinds["sales_{day}.csv"].missing == ["line_id", "unit_price", "currency"]
+    assert settings.config.feed[0].decimal == "," and 'line_id = { expr = "_line" }' in text
