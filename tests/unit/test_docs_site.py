@@ -53,3 +53,16 @@ def test_links_of_a_page_outside_the_site_are_right(page: str) -> None:
     text = (PROJECT_ROOT / page).read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
         assert (PROJECT_ROOT / target).exists(), f"{page}: there is no {target}"
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
+def test_the_search_finds_without_a_server(tmp_path: Path) -> None:
+    """From disk, where a browser starts no worker, and with every name of a host unknown."""
+    assert _build(PROJECT_ROOT / "mkdocs.yml", tmp_path / "site").returncode == 0
+    shown = subprocess.run(
+        ["chromium", "--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}",
+         "--host-resolver-rules=MAP * ~NOTFOUND", "--virtual-time-budget=10000", "--dump-dom",
+         f"{(tmp_path / 'site' / 'index.html').as_uri()}?q=restatement"],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert re.search(r"\d+ matching documents", shown.stdout), shown.stdout[-500:] + shown.stderr[-500:]
