@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup docs demo test test-slow soak mutants kills disk-full fuzz two-years lint ui bench lock clean
+.PHONY: setup docs docs-site demo test test-slow soak mutants kills disk-full fuzz two-years lint ui bench lock clean
 
 setup: $(STAMP) dbt_project/target/.parsed  ## virtual environment from requirements.lock, this package, the dbt manifest
 
@@ -28,6 +28,7 @@ $(STAMP): requirements.lock pyproject.toml
 dbt_project/target/.parsed: $(STAMP) $(shell find dbt_project -name target -prune -o \( -name '*.sql' -o -name '*.yml' \) -print 2>/dev/null)
 	@echo "setup: building the dbt manifest"
 	@$(BIN)/python -m orchestration.lib.dbt_manifest
+	@$(BIN)/python -m orchestration.lib.dbt_docs > /dev/null
 	@touch $@
 
 demo: setup  ## simulate a company, backfill it, run one night, print the metrics
@@ -56,6 +57,11 @@ disk-full: setup  ## the disk fills up at each phase of a run; readers keep thei
 fuzz: setup  ## 10,000 damaged deliveries: never a traceback, never a changed good row, nothing lost (FUZZ_ARGS='--deliveries N --seed S')
 	@$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
 
+docs-site: setup  ## docs/ as a site in site/, without network: broken links are errors; dbt's page of all models beside it
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --clean
+	@cp "$$($(BIN)/python -m orchestration.lib.dbt_docs)" site/dbt.html
+	@echo "docs: open site/index.html"
+
 docs: setup  ## docs/metrics.md, the catalogue of metrics, from the registry; docs/contracts.md from the contracts
 	@$(BIN)/python -m orchestration.lib.catalogue
 	@$(BIN)/python -m data_quality.documentation
@@ -77,4 +83,4 @@ lock:  ## re-resolve requirements.lock (only after changing pyproject.toml)
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --extra dev --extra setup pyproject.toml -o requirements.lock --custom-compile-command 'make lock'
 
 clean:
-	rm -rf $(VENV) .cx dbt_project/target .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .cx site dbt_project/target .pytest_cache .ruff_cache .hypothesis

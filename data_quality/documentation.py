@@ -23,8 +23,8 @@ _DELIVERIES = {
 _INTRODUCTION = """\
 Made by `make docs` from `data_quality/contracts/*.yml`; change those. One contract is all there is to know of a feed: the
 reader's columns, the raw table, the rules for rows, the checks of deliveries and this page follow from it. Field names are
-those of the Open Data Contract Standard where it has them. How exports become these columns stands in `cx.toml` (README, 'Your
-own exports').
+those of the Open Data Contract Standard where it has them. How exports become these columns stands in `cx.toml`
+([configuration.md](configuration.md)).
 
 A row that breaks a rule of severity *error* goes to quarantine with all its reasons; of *warning* it stays, and is counted in
 the verdict `row_warnings`. An *exclusion* leaves a right row out of every metric, under a reason that is published. Columns

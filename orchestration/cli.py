@@ -26,6 +26,7 @@ from rich.table import Table
 from orchestration.commands import clv, quarantine, suggest
 from orchestration.commands import report as report_command
 from orchestration.commands.accept import accept, print_acceptances
+from orchestration.commands.init import init
 from orchestration.partitions import Window
 from orchestration.settings import PROJECT_ROOT, ConfigError, Settings
 
@@ -48,6 +49,7 @@ out = Console(highlight=False, soft_wrap=True, markup=False, width=None if sys.s
 err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
 Json = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON instead of tables.")]
+app.command()(init)
 app.command()(accept)
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(clv.app, name="clv")
@@ -141,7 +143,8 @@ def status(as_json: Json = False) -> None:
         _print_json(state)
         return
     out.print(f"home      {settings.home}")
-    out.print(f"release   {name or 'none yet: run cx nightly or cx backfill'}")
+    first = "cx backfill" if settings.config_path.exists() else f"put exports into {settings.landing}, then cx init"
+    out.print(f"release   {name or f'none yet: {first}'}")
     if manifest:
         out.print(f"through   {manifest['data_through']} (published {manifest['published_at']})")
         _print_table(
@@ -150,8 +153,9 @@ def status(as_json: Json = False) -> None:
             manifest["feeds"],
         )
         _print_table("marts", ["mart", "rows"], [{"mart": k, **v} for k, v in manifest["marts"].items()])
-        for mart, feeds in manifest["marts_off"].items():
-            out.print(f"off       {mart}: none of its feeds is configured ({', '.join(feeds)})")
+        if off := manifest["marts_off"]:
+            feeds = sorted({feed for named in off.values() for feed in named})
+            out.print(f"off       {len(off)} marts, of feeds that cx.toml has not ({', '.join(feeds)}); --json names them")
         for sentence in manifest["gates"]["not_passed"]:
             out.print(sentence)
     if state["acceptances"]:

@@ -325,7 +325,7 @@ class Settings:
             raw = tomllib.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise ConfigError(
-                f"no configuration at {path}: write a cx.toml there (see README, 'Your own exports') or set CX_CONFIG"
+                f"no configuration at {path}: put exports into {self.landing} and run cx init, which drafts one, or set CX_CONFIG"
             ) from None
         except tomllib.TOMLDecodeError as error:
             raise ConfigError(f"{path}: {error}") from None

@@ -35,6 +35,13 @@ def sql_of(metrics: list[str], group_by: list[str]) -> str:
     return engine().explain(request).sql_statement.sql
 
 
+def sql_of_saved(query: str) -> str:
+    """MetricFlow's SQL for a saved query of the project."""
+    from metricflow.engine.metricflow_engine import MetricFlowQueryRequest
+
+    return engine().explain(MetricFlowQueryRequest.create(saved_query_name=query)).sql_statement.sql
+
+
 @cache
 def dimensions_of(metric: str) -> dict[str, str]:
     """By column of a metric's mart the dimension's name in MetricFlow, in the semantic model that has its measures."""

@@ -83,7 +83,7 @@ def definitions_fingerprint() -> str:
     files = _fingerprint(
         lambda path: (
             path.parts[0] != "analyses"
-            and path.name != "explain.sql"
+            and path.name not in ("explain.sql", "exposures.yml")
             and (path.parts[:2] != ("models", "semantic") or path.suffix == ".sql")
         )
     )

@@ -21,7 +21,7 @@ import duckdb
 
 from data_quality.rules import ident, literal
 from data_quality.verdict import Verdict
-from orchestration.lib import acceptances, benchmark, clv_fit, clv_snapshot, restatements
+from orchestration.lib import acceptances, benchmark, clv_fit, clv_snapshot, dbt_docs, restatements
 from orchestration.lib.dbt_manifest import (
     definition_of,
     definitions_fingerprint,
@@ -126,6 +126,7 @@ def publish(con: duckdb.DuckDBPyConnection, settings: Settings, run_id: str, fee
     base_of_rebuilt = previous if is_newest else None
     database = _write_database(con, settings, building / DATABASE, names, base_of_rebuilt)
     files = {**_write_parquet(con, settings, building, names, base_of_rebuilt), DATABASE: database}
+    files |= dbt_docs.put(building, settings.releases, previous)
     states = feed_states(con)
     manifest = {
         "release": name,

@@ -251,7 +251,7 @@ def create_macros(con: duckdb.DuckDBPyConnection) -> None:
         )
         select
             d.period_start, d.metric_date, d.breakdown, d.dimensions, d.numerator, d.denominator, d.value, d.n, d.is_small,
-            d.is_final, d.is_stale
+            d.is_final, d.is_stale, d.interval_low, d.interval_high
         from marts.metric_daily d cross join known k
         where k.is_answered and d.metric = metric_name and d.grain = period
         union all
@@ -298,7 +298,8 @@ _ADDED = """
         else sum(d.numerator)
     end as value,
     cast(sum(d.n) as bigint) as n, coalesce(sum(d.n) < any_value(t.min_n), false) as is_small,
-    bool_and(d.is_final) as is_final, bool_or(d.is_stale) as is_stale
+    bool_and(d.is_final) as is_final, bool_or(d.is_stale) as is_stale,
+    cast(null as double) as interval_low, cast(null as double) as interval_high
     from marts.metric_daily d join told t on t.metric = d.metric cross join known k
 """
 

@@ -23,7 +23,7 @@ from orchestration.lib.registry import SUMMED, Entry, apart_of, entries
 from orchestration.lib.simulator import simulate
 from orchestration.settings import DBT_PROJECT_DIR
 from tests.company import Whole, release_of, rows_that_differ, run, write_company
-from tests.metricflow import dimensions_of, sql_of
+from tests.metricflow import dimensions_of, sql_of, sql_of_saved
 
 DAYS = 75
 NO_ROW_YET = {
@@ -304,13 +304,51 @@ def test_a_release_says_what_its_columns_mean(home: Path) -> None:
     assert "First contact resolution (fcr_rate, version 1 from 2025-01-01): resolved_first_contact / issues." in comment
 
 
+SAVED = {node["name"]: node["query_params"] for node in manifest_json()["saved_queries"].values()}
+
+
+@pytest.mark.parametrize("name", sorted(SAVED))
+def test_a_saved_query_answers(name: str, con: duckdb.DuckDBPyConnection) -> None:
+    """With rows, and a column for each of its metrics and groups."""
+    rows = _rows(con, sql_of_saved(name))
+    assert rows, f"{name} has no row"
+    assert {*SAVED[name]["metrics"]} < {*rows[0]} and len(rows[0]) == len(SAVED[name]["metrics"]) + len(SAVED[name]["group_by"])
+    empty = [metric for metric in SAVED[name]["metrics"] if all(row[metric] is None for row in rows)]
+    assert not empty, f"{name}: {empty} say nothing"
+
+
+@pytest.mark.parametrize(
+    ("name", "sql"),
+    [
+        ("fcr_by_channel_and_week",
+         "select date_trunc('week', metric_date) as metric_time__week, channel as issue_cell__channel, "
+         "sum(resolved_first_contact) / nullif(sum(issues), 0) as fcr_rate, "
+         "sum(known_person_contacts) / nullif(sum(eligible_contacts), 0) as fcr_coverage from marts.fcr_daily group by 1, 2"),
+        ("churn_by_plan",
+         "select date_trunc('month', metric_date) as metric_time__month, plan as churn_cell__plan, "
+         "churn_rate as churn_rate_by_plan "
+         "from marts.churn_daily where basis = 'contractual' and period = 'trailing_30d' and plan <> 'all' "
+         "and metric_date in (select max(metric_date) from marts.churn_daily group by date_trunc('month', metric_date))"),
+    ],
+)  # fmt: skip
+def test_a_saved_query_says_what_the_mart_says(name: str, sql: str, con: duckdb.DuckDBPyConnection) -> None:
+    groups = [column for column in _rows(con, f"from ({sql}) limit 1")[0] if column not in SAVED[name]["metrics"]]
+    said, expected = (
+        sorted(_rows(con, text), key=lambda row: [str(row[g])[:10] for g in groups]) for text in (sql_of_saved(name), sql)
+    )
+    assert len(said) == len(expected) > len(SAVED[name]["metrics"])
+    for theirs, ours in zip(said, expected, strict=True):
+        assert [str(theirs[g])[:10] for g in groups] == [str(ours[g])[:10] for g in groups]
+        assert all(_same(theirs[metric], ours[metric]) for metric in SAVED[name]["metrics"]), (theirs, ours)
+
+
 def test_mf_query_gives_the_values_of_the_marts(home: Path, tmp_path: Path) -> None:
-    """The program itself, for metrics of every class that MetricFlow adds up, by month."""
-    names = ["orders", "net_sales", "average_order_value", "contact_volume", "fcr_rate", "resolution_time",
-             "one_touch_rate", "cart_abandonment_rate", "churn_rate", "retention_rate", "clv_historic", "clv_simple"]  # fmt: skip
+    """The program itself, for metrics of every class that MetricFlow adds up, by month: the saved query of the headlines."""
+    names = SAVED["executive_by_month"]["metrics"]
+    assert {"additive", "ratio", "mean", "distinct", "snapshot"} == {entries()[name].additivity for name in names}
     out = tmp_path / "said.csv"
     environment = {**os.environ, "CX_WAREHOUSE": str(home / "warehouse" / "cx.duckdb"), "DBT_PROFILES_DIR": str(DBT_PROJECT_DIR)}
-    asked = ["query", "--metrics", ",".join(names), "--group-by", "metric_time__month", "--csv", str(out), "--quiet"]
+    asked = ["query", "--saved-query", "executive_by_month", "--csv", str(out), "--quiet"]
     done = subprocess.run(
         [str(Path(sys.executable).with_name("mf")), *asked], cwd=DBT_PROJECT_DIR, env=environment, capture_output=True, text=True
     )

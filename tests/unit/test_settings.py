@@ -88,7 +88,10 @@ def test_a_wrong_configuration_says_what_to_write(cx_home: Path, text: str | byt
 
 
 def test_a_missing_configuration_says_where_to_write_it(cx_home: Path) -> None:
-    with pytest.raises(ConfigError, match=r"no configuration at .*landing/cx\.toml: write a cx\.toml there .* or set CX_CONFIG"):
+    with pytest.raises(
+        ConfigError,
+        match=r"no configuration at .*landing/cx\.toml: put exports into .* and run cx init, which drafts one, or set CX_CONFIG",
+    ):
         _ = Settings(cx_home).config
 
 

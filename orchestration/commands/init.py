@@ -1,0 +1,45 @@
+"""`cx init`: arguments and tables. What it does is in `orchestration.lib.draft`."""
+
+from __future__ import annotations
+
+from orchestration.settings import ConfigError, Settings
+
+
+def init() -> None:
+    """Draft a cx.toml from the exports in the landing folder. Overwrites nothing.
+
+    It recognises names of columns, delimiter, encoding, decimal mark and times, and marks what is for you to decide.
+    """
+    from orchestration.cli import _print_table, out
+    from orchestration.lib.draft import draft
+
+    settings = Settings()
+    settings.make_folders()
+    path = settings.config_path
+    if path.exists():
+        raise ConfigError(f"{path} is there already: change it, or move it away and run cx init again")
+    text, kinds = draft(settings)
+    if not kinds:
+        raise ConfigError(
+            f"no CSV, NDJSON or Parquet file is in {settings.landing}: put your exports there, in any folders, named by day "
+            "(orders_2026-01-31.csv), and run cx init again"
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    rows = [
+        {
+            "pattern": kind.pattern,
+            "files": len(kind.files),
+            "feed": kind.feed or "not recognised",
+            "columns_matched": f"{len(kind.columns)} of {len(kind.header)}",
+            "yours_to_fill_in": ", ".join(kind.missing),
+        }
+        for kind in kinds
+    ]
+    _print_table(None, list(rows[0]), rows)
+    for kind in kinds:
+        for doubt in kind.doubts:
+            out.print(f"check {kind.pattern}: {doubt}")
+    days = sorted({day for kind in kinds for day in kind.days})
+    out.print(f"wrote {path}")
+    out.print(f"next: read it through (search for CHECK and REQUIRED), then: cx backfill {days[0]} {days[-1]}")

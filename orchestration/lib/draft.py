@@ -1,0 +1,346 @@
+"""A first `cx.toml`, drafted from the files in the landing folder: what `cx init` writes.
+
+Belongs here: recognising how files are written and which feed their columns look like, and the draft's text. Does not: reading
+deliveries (`readers`), where nothing is guessed. A draft is a proposal: what could not be told, or can be told in two ways, is
+said in a comment beside the line.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from data_quality.contract import Contract, Property, load_contracts
+from data_quality.rules import Dialect, cast
+
+if TYPE_CHECKING:
+    from orchestration.settings import Settings
+
+_FORMATS = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson", ".parquet": "parquet"}
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_OTHER_DAY = re.compile(r"(?<!\d)(?:20\d{6}|\d{1,2}[-._]\d{1,2}[-._]20\d\d)(?!\d)")
+_DELIMITERS = (",", ";", "\t", "|")
+_ROWS = 500
+"""Rows of the newest file of a kind that are looked at."""
+_TIMES = [
+    None,  # ISO 8601
+    *(f"{day}{time}" for day in ("%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%d.%m.%Y", "%Y/%m/%d", "%d %b %Y")
+      for time in ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")),
+]  # fmt: skip
+_FEED_WORDS = {
+    "order_lines": "orders order items invoices invoice sales transactions lines",
+    "orders": "order",
+    "contacts": "calls call chats conversations interactions",
+    "cases": "tickets ticket incidents case",
+    "persons": "customers customer clients users members people",
+    "products": "items articles catalogue",
+    "survey_responses": "surveys responses answers nps csat",
+    "subscriptions": "contracts plans",
+    "web_sessions": "visits traffic",
+    "refunds": "returns",
+    "agents": "staff employees",
+}
+"""Words in the name of a file or its folder, besides the feed's own, that speak for a feed."""
+_COLUMN_WORDS = {
+    "person_id": "customer client user member account customer_email",
+    "ordered_at": "order_at created_at purchase_at invoice_at placed_at at",
+    "order_id": "invoice transaction",
+    "line_id": "position",
+    "product_id": "sku article item stock_id",
+    "product_name": "description item_name product",
+    "quantity": "qty units amount_of_units pieces count",
+    "unit_price": "price price_each item_price",
+    "contact_id": "call ticket conversation interaction case",
+    "case_id": "ticket incident",
+    "channel": "via medium source",
+    "topic": "subject category reason",
+    "agent_id": "agent employee handled_by assignee",
+    "started_at": "start created_at opened_at call_at begin at",
+    "opened_at": "created_at start at",
+    "answered_at": "answer_at answered pickup_at",
+    "ended_at": "end closed_at finished_at hangup_at",
+    "resolved_at": "solved_at closed_at",
+    "updated_at": "modified_at changed_at last_update_at",
+    "sales_channel": "channel",
+    "currency": "ccy",
+    "score": "rating grade",
+}
+"""Names, besides its own, that speak for a column."""
+_OF_HEADER = ("ordered_at", "currency")
+"""What lines of orders must say where no feed of order headers does."""
+_ADVICE = {"line_id": ' Where lines have no number: line_id = { expr = "_line" } under [feed.columns].'}
+_SUFFIXES = {
+    **dict.fromkeys(("no", "nr", "number", "num", "key", "ref", "reference"), "id"),
+    **dict.fromkeys(("date", "time", "datetime", "timestamp", "on"), "at"),
+}
+
+
+@dataclass
+class Kind:
+    """Files of one pattern, and how they are written."""
+
+    pattern: str
+    format: str
+    files: list[Path]
+    days: list[str] = field(default_factory=list)
+    """Delivery days, in order: of the names, or where they tell none those on which the files were written."""
+    encoding: str = "utf-8"
+    delimiter: str = ","
+    decimal: str = "."
+    datetime_format: str | None = None
+    header: tuple[str, ...] = ()
+    rows: list[tuple[str, ...]] = field(default_factory=list)
+    feed: str | None = None
+    columns: dict[str, str] = field(default_factory=dict)
+    """Column of the contract -> column of the file."""
+    missing: list[str] = field(default_factory=list)
+    """Columns that are needed and that the file does not seem to have."""
+    doubts: list[str] = field(default_factory=list)
+    """What somebody has to look at, a sentence each."""
+
+
+def draft(settings: Settings) -> tuple[str, list[Kind]]:
+    """The text of a `cx.toml` for the files in the landing folder, and what was recognised of each kind of file."""
+    kinds = _kinds(settings.landing)
+    contracts = load_contracts()
+    with duckdb.connect() as con:
+        for kind in kinds:
+            _read(kind)
+            if kind.header:
+                _recognise(kind, contracts)
+            if kind.feed:
+                _recognise_values(con, kind, contracts[kind.feed])
+    for kind in kinds:
+        if kind.feed == "order_lines" and all(other.feed != "orders" for other in kinds):
+            kind.missing += [name for name in _OF_HEADER if name not in kind.columns]
+    return _text(kinds, contracts), kinds
+
+
+def _kinds(landing: Path) -> list[Kind]:
+    """Kinds of files below the landing folder: names that differ in their day only are one kind."""
+    kinds: dict[str, Kind] = {}
+    for path in sorted(landing.rglob("*")):
+        relative = path.relative_to(landing).as_posix()
+        suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
+        told = _FORMATS.get(suffixes[-1]) if suffixes else None
+        if told is None or not path.is_file() or any(part.startswith(".") for part in relative.split("/")):
+            continue
+        day = _DAY.search(relative)
+        pattern = relative.replace(day[0], "{day}") if day else _OTHER_DAY.sub("*", relative)
+        kind = kinds.setdefault(pattern, Kind(pattern, told, []))
+        kind.files.append(path)
+        if day:
+            kind.days = sorted({*kind.days, day[0]})
+    for kind in kinds.values():
+        if "{day}" not in kind.pattern:
+            kind.days = sorted({str(datetime.fromtimestamp(path.stat().st_mtime, UTC).date()) for path in kind.files})
+            kind.doubts.append(
+                "no day like 2026-01-31 is in the name, so a file is a delivery of the day it was written; name files by day"
+            )
+    return list(kinds.values())
+
+
+def _read(kind: Kind) -> None:
+    """Header and first rows of the newest file, as text."""
+    path = kind.files[-1]
+    try:
+        if kind.format == "parquet":
+            import pyarrow.parquet as pq
+
+            file = pq.ParquetFile(path)
+            kind.header = tuple(file.schema_arrow.names)
+            batch = next(file.iter_batches(_ROWS), None)
+            kind.rows = [] if batch is None else [tuple(_plain(v) for v in row.values()) for row in batch.to_pylist()]
+            return
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as handle:
+            start = handle.read(1 << 20)
+        text = _decoded(kind, start[: start.rfind(b"\n") + 1] or start)
+        if kind.format == "ndjson":
+            objects = [
+                one for one in map(json.loads, islice(filter(str.strip, text.splitlines()), _ROWS)) if isinstance(one, dict)
+            ]
+            kind.header = tuple(dict.fromkeys(key for one in objects for key in one))
+            kind.rows = [tuple(_plain(one.get(key)) for key in kind.header) for one in objects]
+            return
+        first = text.split("\n", 1)[0]
+        kind.delimiter = max(_DELIMITERS, key=first.count)
+        records = csv.reader(io.StringIO(text, newline=""), delimiter=kind.delimiter)
+        kind.header = tuple(next(records, ()))
+        kind.rows = [tuple(row) for row in islice(records, _ROWS) if len(row) == len(kind.header)]
+    except (OSError, EOFError, ValueError, csv.Error) as error:
+        kind.header = ()
+        kind.doubts.append(f"{path.name} cannot be read: {error}")
+
+
+def _plain(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def _decoded(kind: Kind, raw: bytes) -> str:
+    for encoding in ("utf-16", "utf-8-sig") if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig",):
+        try:
+            text = raw.decode(encoding)
+        except UnicodeError:
+            continue
+        kind.encoding = "utf-8" if encoding == "utf-8-sig" else encoding
+        return text
+    kind.encoding = "cp1252"
+    kind.doubts.append("it is not UTF-8; encoding cp1252 is Western European Windows")
+    return raw.decode("cp1252", "replace")
+
+
+def _words(name: str) -> tuple[str, ...]:
+    """`OrderNo.`, `order number` and `order_id` are the same words."""
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
+    words = [word for word in re.split(r"[^a-z0-9]+", spaced.lower()) if word]
+    return tuple([*words[:-1], _SUFFIXES.get(words[-1], words[-1])] if words else [])
+
+
+def _names(column: str) -> Iterator[tuple[str, ...]]:
+    """Words by which a column of a contract may go, the likeliest first."""
+    own = _words(column)
+    yield own
+    for alias in _COLUMN_WORDS.get(column, "").split():
+        yield _words(alias)
+    if own[-1] in ("id", "at") and len(own) > 1:
+        yield own[:-1]
+    for alias in _COLUMN_WORDS.get(column, "").split():
+        if (words := _words(alias))[-1] == "at" and len(words) > 1:
+            yield words[:-1]
+        else:
+            yield (*words, "id")
+
+
+def _matched(contract: Contract, header: tuple[str, ...]) -> dict[str, str]:
+    """Columns of the contract by those of the file that look like them; each of the file once, required ones first."""
+    by_words = {_words(name): name for name in reversed(header)}
+    found: dict[str, str] = {}
+    ordered = sorted(contract.properties, key=lambda column: not column.required)
+    for is_own in (True, False):
+        for column in ordered:
+            names = [_words(column.name)] if is_own else list(_names(column.name))
+            hit = next((by_words[words] for words in names if words in by_words and by_words[words] not in found.values()), None)
+            if hit is not None and column.name not in found:
+                found[column.name] = hit
+    return found
+
+
+def _recognise(kind: Kind, contracts: dict[str, Contract]) -> None:
+    """The feed whose name and columns the file has most of; none where neither speaks for one."""
+    words = {word for word in re.split(r"[^a-z]+", kind.pattern.removesuffix("{day}").lower()) if word}
+    best = 0.0
+    for feed, contract in contracts.items():
+        required = [column.name for column in contract.properties if column.required]
+        found = _matched(contract, kind.header)
+        share = sum(name in found for name in required) / len(required)
+        # `order_lines` needs both of its words, or one of those that stand for it
+        is_named = {*feed.split("_")} <= words or bool(words & {*_FEED_WORDS.get(feed, "").split()})
+        score = 2 * is_named + 2 * share + len(found) / len(contract.properties)
+        if (share == 1 or (is_named and share >= 0.4)) and len(found) > 1 and score > best:
+            best, kind.feed, kind.columns = score, feed, found
+            kind.missing = [name for name in required if name not in found]
+
+
+def _recognise_values(con: duckdb.DuckDBPyConnection, kind: Kind, contract: Contract) -> None:
+    """Decimal mark and format of times: those with which the most values can be read."""
+    kinds_of = {column.name: column for column in contract.properties}
+
+    def unread(columns: list[Property], dialect: Dialect) -> int:
+        wrong = 0
+        for column in columns:
+            place = kind.header.index(kind.columns[column.name])
+            values = [row[place] for row in kind.rows if row[place]]
+            done = con.execute(
+                f"select count(*) - count({cast(column, 'v', dialect)}) from (select unnest($1::varchar[]) as v)", [values]
+            )
+            wrong += done.fetchone()[0]
+        return wrong
+
+    def of(*types: str) -> list[Property]:
+        return [kinds_of[name] for name in kind.columns if kinds_of[name].logicalType in types]
+
+    numbers, times = of("number", "integer"), of("timestamp", "date")
+    kind.decimal = min((".", ","), key=lambda mark: unread(numbers, Dialect("UTC", None, mark)))
+    if any(map(_has_commas, zip(*kind.rows, strict=True))) and not unread(numbers, Dialect("UTC", None, ",")):
+        kind.decimal = ","  # of a column, too, that is not matched yet
+    if left := unread(numbers, Dialect("UTC", None, kind.decimal)):
+        kind.doubts.append(f"{left} numbers of its first {len(kind.rows)} rows cannot be read with decimal mark '{kind.decimal}'")
+    if not times or not kind.rows:
+        return
+    wrong = {form: unread(times, Dialect("UTC", form)) for form in _TIMES}
+    least = min(wrong.values())
+    fits = [form for form in _TIMES if wrong[form] == least]
+    kind.datetime_format = fits[0]
+    if least:
+        kind.doubts.append(f"{least} times of its first {len(kind.rows)} rows cannot be read; set datetime_format")
+    elif "%d/%m" in (fits[0] or "") and any("%m/%d" in (other or "") for other in fits[1:]):
+        kind.doubts.append("no day is past the 12th, so its dates may also be month first (%m/%d/%Y)")
+
+
+def _has_commas(values: tuple[str, ...]) -> bool:
+    """Whether a column is numbers with a decimal comma."""
+    there = [value for value in values if value]
+    return bool(there) and all(re.fullmatch(r"[+-]?\d{1,3}(\.?\d{3})*,\d{1,2}", value) for value in there)
+
+
+def _text(kinds: list[Kind], contracts: dict[str, Contract]) -> str:
+    lines = [
+        "# Drafted by `cx init` from the files in this folder: read it through. Columns were matched by their names alone.",
+        "# What each feed may hold: docs/contracts.md. Every key of this file: docs/configuration.md.",
+        "",
+        "[business]",
+        'timezone = "UTC"             # CHECK: yours, like "Europe/Amsterdam"; the day a number lands on',
+        'reporting_currency = "EUR"   # CHECK',
+    ]
+    for kind in kinds:
+        lines.append("")
+        if kind.feed is None:
+            lines += [f"# {kind.pattern}: not recognised ({'; '.join(kind.doubts) or 'its columns look like no feed'}).",
+                      f"# Its columns: {', '.join(kind.header) or 'none'}"]  # fmt: skip
+            continue
+        lines += [*(f"# CHECK: {doubt}" for doubt in kind.doubts), *_feed(kind, contracts[kind.feed])]
+    return "\n".join(lines) + "\n"
+
+
+def _feed(kind: Kind, contract: Contract) -> Iterator[str]:
+    yield "[[feed]]"
+    yield f"feed = {_toml(contract.id)}"
+    yield f"pattern = {_toml(kind.pattern)}"
+    yield f"format = {_toml(kind.format)}"
+    if kind.format == "csv" and kind.delimiter != ",":
+        yield f"delimiter = {_toml(kind.delimiter)}"
+    if kind.encoding != "utf-8":
+        yield f"encoding = {_toml(kind.encoding)}"
+    if kind.decimal != ".":
+        yield f"decimal = {_toml(kind.decimal)}"
+    if kind.datetime_format is not None:
+        yield f"datetime_format = {_toml(kind.datetime_format)}"
+    about = {column.name: column for column in contract.properties}
+    yield "[feed.columns]"
+    yield from (f"{name} = {_toml(kind.columns[name])}" for name in about if name in kind.columns)
+    left = [column for column in kind.header if column not in kind.columns.values()]
+    optional = [name for name in about if name not in kind.columns and name not in kind.missing]
+    if left:
+        yield f"# columns of the file that are in no line above: {', '.join(map(_toml, left))}"
+    if optional:
+        yield f"# what {contract.id} may also have: {', '.join(optional)}"
+    if kind.missing:
+        yield '# REQUIRED: a column above, or { expr = "SQL over the file\'s columns" }, or the same in every row below.'
+        yield "[feed.constants]"
+        yield from (f'# {name} = ""   # {about[name].description}{_ADVICE.get(name, "")}' for name in kind.missing)
+
+
+def _toml(text: str) -> str:
+    """A basic string of TOML; JSON's escapes are a subset of its own."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,0 +1,105 @@
+"""`cx init`: what it recognises in files, what it leaves to people, and that its draft is a configuration."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from orchestration import cli
+from orchestration.lib.draft import Kind, draft
+from orchestration.settings import PROJECT_ROOT, ConfigError, Settings
+
+
+def _drafted(home: Path, **files: str | bytes) -> tuple[str, dict[str, Kind], Settings]:
+    """The draft for files by name (`__` is a folder, `_DAY_` a day), its kinds by pattern, and settings that read it."""
+    for name, text in files.items():
+        path = home / "landing" / name.replace("__", "/").replace("_DAY_", "_2026-01-31.")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    settings = Settings(home)
+    text, kinds = draft(settings)
+    settings.config_path.write_text(text, encoding="utf-8")
+    return text, {kind.pattern: kind for kind in kinds}, settings
+
+
+def test_the_files_of_the_tutorial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its mapping is the tutorial's, but for what the page says is left to do; and what it prints is what the page shows."""
+    page = (PROJECT_ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
+    for name, text in re.findall(r'```csv title="\.cx/(landing/[^"]+01-31\.csv)"\n(.*?)```', page, re.DOTALL):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    monkeypatch.setenv("CX_HOME", str(tmp_path))
+    monkeypatch.delenv("CX_CONFIG", raising=False)
+    done = CliRunner().invoke(cli.app, ["init"])
+    said = [line.rstrip() for line in done.stdout.replace(str(tmp_path), "<your clone>/.cx").splitlines()]
+    assert done.exit_code == 0 and "$ cx init\n" + "\n".join(said) + "\n```" in page
+    calls, orders = Settings(tmp_path).config.feed
+    (tmp_path / "landing" / "cx.toml").write_text(re.search(r"```toml[^\n]*\n(.*?)```", page, re.DOTALL)[1], encoding="utf-8")
+    right = {source.feed: source for source in Settings(tmp_path).config.feed}
+    assert orders == right["order_lines"].model_copy(update={"constants": {}})
+    without = {name: column for name, column in right["contacts"].columns.items() if name != "outcome"}
+    assert calls == right["contacts"].model_copy(update={"constants": {}, "columns": without})
+    with pytest.raises(ConfigError, match=r"cx\.toml is there already"):
+        CliRunner().invoke(cli.app, ["init"], catch_exceptions=False)
+
+
+def test_nothing_to_draft_from_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CX_HOME", str(tmp_path))
+    monkeypatch.delenv("CX_CONFIG", raising=False)
+    with pytest.raises(ConfigError, match="put your exports there"):
+        CliRunner().invoke(cli.app, ["init"], catch_exceptions=False)
+    assert not (tmp_path / "landing" / "cx.toml").exists()
+
+
+@pytest.mark.parametrize(
+    ("cells", "form", "doubted"),
+    [
+        (("2026-01-05 10:00", "2026-01-06T11:00:00Z"), None, False),
+        (("05/01/2026", "13/01/2026"), "%d/%m/%Y", False),
+        (("01/05/2026", "01/13/2026"), "%m/%d/%Y", False),
+        (("05/01/2026", "06/01/2026"), "%d/%m/%Y", True),  # May, or January
+        (("05.01.2026 09:30", "06.01.2026 17:45"), "%d.%m.%Y %H:%M", False),
+        (("1/13/2026 9:30 PM", "1/14/2026 11:00 AM"), "%m/%d/%Y %I:%M %p", False),
+    ],
+)
+def test_times(cells: tuple[str, ...], form: str | None, doubted: bool, tmp_path: Path) -> None:
+    rows = "".join(f"{n},web,{cell}\n" for n, cell in enumerate(cells))
+    _, kinds, settings = _drafted(tmp_path, tickets_DAY_csv=f"ticket,channel,opened\n{rows}")
+    assert settings.config.feed[0].feed == "cases" and settings.config.feed[0].datetime_format == form
+    assert any("month first" in doubt for doubt in kinds["tickets_{day}.csv"].doubts) == doubted
+
+
+def test_encoding_format_and_names(tmp_path: Path) -> None:
+    text, kinds, settings = _drafted(
+        tmp_path,
+        crm__customers_DAY_csv="Customer No;Name;E-mail\n7;Zoë;a@b.nl\n".encode("cp1252"),
+        web__visits_DAY_ndjson='{"session_id": "s1", "start": "2026-01-31T10:00:00Z"}\n',
+        other_DAY_csv="colour,shape\nred,round\n",
+        **{
+            "Odd_DAY_csv": 'order_id,line_id,quantity,unit_price,ordered_at,currency,"a ""b"" \\ c"\n1,1,1,2.50,2026-01-31,EUR,\n'
+        },
+    )
+    by_feed = {source.feed: source for source in settings.config.feed}
+    assert by_feed["persons"].encoding == "cp1252" and by_feed["persons"].columns["person_id"] == "Customer No"
+    assert by_feed["web_sessions"].format == "ndjson" and by_feed["web_sessions"].columns["started_at"] == "start"
+    assert by_feed["order_lines"].decimal == "." and r'"a \"b\" \\ c"' in text
+    assert kinds["other_{day}.csv"].feed is None and "# other_{day}.csv: not recognised" in text
+
+
+def test_files_without_a_day_and_files_that_cannot_be_read(tmp_path: Path) -> None:
+    text, kinds, _ = _drafted(tmp_path, **{"orders_20260131.csv": "order_id,status\n1,paid\n", "bad_DAY_parquet": b"no parquet"})
+    assert [*kinds] == ["bad_{day}.parquet", "orders_*.csv"]
+    assert "name files by day" in kinds["orders_*.csv"].doubts[0] and len(kinds["orders_*.csv"].days) == 1
+    assert "cannot be read" in kinds["bad_{day}.parquet"].doubts[0] and "# bad_{day}.parquet: not recognised" in text
+    assert kinds["orders_*.csv"].missing == ["ordered_at", "currency"]
+
+
+def test_a_decimal_comma_in_a_column_that_is_nobodys(tmp_path: Path) -> None:
+    """And lines without a number: the draft says how to number them."""
+    rows = "Order No;Customer No;Pieces;Amount;Date\n1;C1;2;6,25;21-11-2026\n2;C2;1;1.049,00;22-11-2026\n"
+    text, kinds, settings = _drafted(tmp_path, sales_DAY_csv=rows)
+    assert kinds["sales_{day}.csv"].missing == ["line_id", "unit_price", "currency"]
+    assert settings.config.feed[0].decimal == "," and 'line_id = { expr = "_line" }' in text
