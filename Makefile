@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup docs docs-site demo test test-slow soak mutants kills disk-full fuzz two-years lint ui bench lock clean
+.PHONY: setup docs docs-site demo test test-slow soak mutants kills disk-full fuzz two-years lint ui bench interface lock clean
 
 setup: $(STAMP) dbt_project/target/.parsed  ## virtual environment from requirements.lock, this package, the dbt manifest
 
@@ -66,6 +66,9 @@ docs: setup  ## docs/metrics.md, the catalogue of metrics, from the registry; do
 	@$(BIN)/python -m orchestration.lib.catalogue
 	@$(BIN)/python -m data_quality.documentation
 
+interface: setup  ## data_quality/published_columns.yml, what readers may rely on, from the contracts; refuses what would break it (docs/bi.md)
+	@$(BIN)/python -m orchestration.lib.interface
+
 two-years: setup  ## a simulated company of two years with every feed: every mart against its own books (half an hour)
 	@$(BIN)/python -m tests.two_years $(TWO_YEARS_ARGS)
 
@@ -80,7 +83,7 @@ bench: setup  ## a night and the backfill as ratios to a bare DuckDB script, mea
 	@$(BIN)/python -m $(if $(CLV),tests.clv_bench --customers $(CLV),tests.bench $(if $(SCALE),--scale $(SCALE))) $(BENCH_ARGS)
 
 lock:  ## re-resolve requirements.lock (only after changing pyproject.toml)
-	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --extra dev --extra setup pyproject.toml -o requirements.lock --custom-compile-command 'make lock'
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --extra dev --extra postgres --extra setup pyproject.toml -o requirements.lock --custom-compile-command 'make lock'
 
 clean:
 	rm -rf $(VENV) .cx site dbt_project/target .pytest_cache .ruff_cache .hypothesis

@@ -220,17 +220,21 @@ def explain(
 
 @app.command()
 def rollback(
-    release: Annotated[str | None, typer.Argument(help="Name of a release; default: the one before the current.")] = None,
+    release: Annotated[str | None, typer.Argument(help="Name of a release; default: the newest older one of other data.")] = None,
 ) -> None:
-    """Point readers at an older release. The next run that publishes replaces it."""
-    from orchestration.lib.release import roll_back
+    """Point readers at an older release. The next run that publishes replaces it.
+
+    Without a name: the newest older release that was made of other deliveries, definitions or configuration.
+    """
+    from orchestration.lib.release import manifest_of, roll_back
     from orchestration.lib.run_lock import run_lock
 
     settings = Settings()
     settings.make_folders()
     with run_lock(settings, "cx rollback"):
         name = roll_back(settings, release)
-    out.print(f"current release is now {name}, until the next run publishes")
+    through = manifest_of(settings, name)["data_through"]
+    out.print(f"current release is now {name} (through {through}), until the next run publishes")
 
 
 @app.command()

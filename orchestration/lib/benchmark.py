@@ -57,7 +57,7 @@ def create_view(con: duckdb.DuckDBPyConnection, names: Collection[str]) -> None:
         )
     con.execute(
         f"""
-        create view marts.benchmark as
+        create or replace view marts.benchmark as
         with said as (
             select
                 *,

@@ -21,7 +21,7 @@ import duckdb
 
 from data_quality.rules import ident, literal
 from data_quality.verdict import Verdict
-from orchestration.lib import acceptances, benchmark, clv_fit, clv_snapshot, dbt_docs, restatements
+from orchestration.lib import acceptances, benchmark, clv_fit, clv_snapshot, dbt_docs, interface, restatements
 from orchestration.lib.dbt_manifest import (
     definition_of,
     definitions_fingerprint,
@@ -38,8 +38,10 @@ if TYPE_CHECKING:
     from orchestration.settings import Settings
 
 KEEP = 3
+"""As many releases are kept of different inputs, and as many of the newest."""
 DATABASE = "cx.duckdb"
 MANIFEST = "manifest.json"
+CHECKSUMS = "SHA256SUMS"
 
 
 class ReleaseError(Exception):
@@ -133,8 +135,10 @@ def publish(con: duckdb.DuckDBPyConnection, settings: Settings, run_id: str, fee
         "run_id": run_id,
         "published_at": now.isoformat(timespec="seconds"),
         "data_through": through,
+        "inputs": _inputs(con, configuration),
         "definitions": definitions_fingerprint(),
         "project": project_fingerprint(),
+        "interface": interface.promised().interface,
         "configuration": configuration,
         "marts": {mart: _describe(con, mart) for mart in names},
         "marts_off": {mart: sorted(marts()[mart].feeds) for mart in marts() if mart not in names},
@@ -151,6 +155,7 @@ def publish(con: duckdb.DuckDBPyConnection, settings: Settings, run_id: str, fee
         "versions": {package: version(package) for package in ("cxmarts", "duckdb", "dbt-core", "dagster", "great-expectations")},
     }
     (building / MANIFEST).write_text(json.dumps(manifest, indent=1, default=str) + "\n", encoding="utf-8")
+    _write_checksums(building, files)
     _seal(building)
     os.rename(building, settings.releases / name)
     _point_current_to(settings, name)
@@ -247,7 +252,9 @@ def _count_restatements(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
 
 
 def roll_back(settings: Settings, release: str | None = None) -> str:
-    """Point readers at an older release: the one named, or the one before the current.
+    """Point readers at an older release: the one named, or the newest older one that was made of other inputs.
+
+    Where there is none of other inputs, it is the one before the current.
 
     Raises:
         ReleaseError: there is no such release.
@@ -256,9 +263,10 @@ def roll_back(settings: Settings, release: str | None = None) -> str:
     if release is None:
         now = current(settings)
         older = [name for name in known if now is not None and name < now]
-        if not older:
+        if now is None or not older:
             raise ReleaseError(f"no release is older than the current one; there are: {known}")
-        release = older[-1]
+        made_of = _inputs_of(settings, now)
+        release = next((name for name in reversed(older) if _inputs_of(settings, name) != made_of), older[-1])
     if release not in known:
         raise ReleaseError(f"no release {release!r} in {settings.releases}; there are: {known}")
     _point_current_to(settings, release)
@@ -316,18 +324,30 @@ def _write_database(
                 con.execute(f"insert into release.marts.{name} by name from {_NEW_LOGS[name]}")
             else:
                 con.execute(f"create table release.marts.{name} as {rows}")
-                con.execute(f"comment on table release.marts.{name} is {literal(_LOG_DESCRIPTIONS[name])}")
-        if not is_copy:
-            for column, (_, about) in restatements.COLUMNS.items():
-                con.execute(f"comment on column release.marts.restatements.{column} is {literal(about)}")
     finally:
         con.execute("detach release")
-    if not is_copy:
-        with duckdb.connect(str(path)) as release:  # by itself: a view remembers the catalog it was made in
-            restatements.create_views(release, names)
-            restatements.create_macros(release)
-            benchmark.create_view(release, names)
+    with duckdb.connect(str(path)) as release:  # by itself: a view remembers the catalog it was made in
+        create_relations(release, names)
     return {**_digest(path), "whole_bytes": whole_bytes if is_copy else path.stat().st_size}
+
+
+def create_relations(con: duckdb.DuckDBPyConnection, names: list[str]) -> None:
+    """Make what stands on the tables of a release: views, table macros, and the comments of the logs.
+
+    They are this code's and not the data's, so a copy of the last release's file has them made anew.
+
+    Args:
+        con: connection to the database of a release, with the tables of its marts and the logs.
+        names: its marts.
+    """
+    with tx(con):
+        for log, (about, columns) in LOG_DESCRIPTIONS.items():
+            con.execute(f"comment on table marts.{log} is {literal(about)}")
+            for column, said in columns.items():
+                con.execute(f"comment on column marts.{log}.{column} is {literal(said)}")
+        restatements.create_views(con, names)
+        restatements.create_macros(con)
+        benchmark.create_view(con, names)
 
 
 def _comment(con: duckdb.DuckDBPyConnection, name: str) -> None:
@@ -353,10 +373,17 @@ _LOGS = {
     "releases": "from ops.releases union all by name from this_release order by published_at",
 }
 """What a release tells of itself and of those before it, besides the marts."""
-_LOG_DESCRIPTIONS = {
-    "restatements": "Every published value that a later release changed: parts before and after, and why.",
-    "releases": "Every release there was: when, through which day, with which metrics.",
+LOG_DESCRIPTIONS: dict[str, tuple[str, dict[str, str]]] = {
+    "restatements": (
+        "Every published value that a later release changed: parts before and after, and why.",
+        {column: about for column, (_, about) in restatements.COLUMNS.items()},
+    ),
+    "releases": (
+        "Every release there was: when, through which day, with which metrics.",
+        {column: about for column, (_, about) in restatements.RELEASES.items()},
+    ),
 }
+"""Comments of the logs: of the table, and by column."""
 
 
 def _newest_published(con: duckdb.DuckDBPyConnection, settings: Settings) -> tuple[dict[str, Any] | None, bool]:
@@ -434,6 +461,38 @@ def _deliveries(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
 
 
+def _inputs(con: duckdb.DuckDBPyConnection, configuration: str) -> str:
+    """What a release is made of, as a hash: contents of deliveries, fits, definitions, configuration.
+
+    Releases of the same inputs differ by nothing but time: a later last day, values that became final, staleness. A file
+    without rows under one more name is nothing new, nor is the same file loaded again.
+    """
+    said = con.execute(
+        """
+        select
+            (
+                select sha256(coalesce(string_agg(said, chr(10) order by said), '')) from (
+                    select distinct
+                        feed || chr(9) || content_hash || chr(9) || case when rows_read > 0 then delivery else '' end as said
+                    from ops.deliveries where status = 'accepted'
+                )
+            ),
+            (select sha256(coalesce(string_agg(distinct fit_id, chr(10) order by fit_id), '')) from ops.clv_fits)
+        """
+    ).fetchone()
+    return hashlib.sha256(json.dumps([*said, definitions_fingerprint(), configuration]).encode()).hexdigest()
+
+
+def _write_checksums(building: Path, files: dict[str, dict[str, Any]]) -> None:
+    """The digest of every other file, the manifest's too, as `sha256sum --check SHA256SUMS` reads it.
+
+    `files`: digests that are known already; a linked Parquet file is not read again.
+    """
+    there = sorted(path.relative_to(building).as_posix() for path in building.rglob("*") if path.is_file())
+    lines = [f"{(files.get(name) or _digest(building / name))['sha256']}  {name}\n" for name in there]
+    (building / CHECKSUMS).write_text("".join(lines), encoding="utf-8")
+
+
 def _digest(path: Path) -> dict[str, Any]:
     with path.open("rb") as handle:
         return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(handle, "sha256").hexdigest()}
@@ -467,10 +526,30 @@ def _point_current_to(settings: Settings, name: str) -> None:
 
 
 def _prune(settings: Settings) -> None:
-    keep = {*releases(settings)[-KEEP:], current(settings)}
+    keep = {*_worth_keeping([(name, _inputs_of(settings, name)) for name in releases(settings)]), current(settings)}
     for name in releases(settings):
         if name not in keep:
             _remove(settings.releases / name)
+
+
+def _worth_keeping(made_of: list[tuple[str, str]]) -> set[str]:
+    """Names to keep of releases with their inputs, oldest first.
+
+    The newest three, because somebody may be reading one of them; and of the newest three that were made of different
+    inputs the last each, so that nights in which nothing was delivered leave something to roll back to.
+    """
+    keep = {name for name, _ in made_of[-KEEP:]}
+    last_of = dict.fromkeys(inputs for _, inputs in reversed(made_of))
+    newest = {inputs: name for name, inputs in made_of}
+    return keep | {newest[inputs] for inputs in list(last_of)[:KEEP]}
+
+
+def _inputs_of(settings: Settings, release: str) -> str:
+    """The `inputs` of its manifest; the name of a release that is older than that field, or has no manifest."""
+    try:
+        return manifest_of(settings, release).get("inputs", release)
+    except ReleaseError:
+        return release
 
 
 def _remove(folder: Path) -> None:

@@ -48,6 +48,24 @@ COLUMNS = {
 }
 """Columns of `marts.restatements`: type and description."""
 
+VALUE_COLUMNS = {
+    **{name: COLUMNS[name][1] for name in ("metric", "mart", "metric_date", "dimensions")},
+    "parts": "Parts, as JSON.",
+    "value": "Value made of the parts.",
+    "is_final": "Whether it only changes by a restatement from here on.",
+    "final_on": COLUMNS["final_on"][1],
+}
+"""Columns of the view `marts.metric_values`, with what they mean."""
+
+RELEASES = {
+    "release": ("varchar", "Name of the release; names sort by time."),
+    "run_id": ("varchar", "Run that published it."),
+    "data_through": ("date", "The last complete day in it."),
+    "published_at": ("timestamp", "When, in UTC."),
+    "metrics": ("varchar[]", "Metrics that were on."),
+}
+"""Columns of `marts.releases`: type and description."""
+
 RESTATEMENTS_DDL = "create table if not exists ops.restatements (" + ", ".join(f"{c} {t}" for c, (t, _) in COLUMNS.items()) + ")"
 
 
@@ -203,13 +221,15 @@ def create_views(con: duckdb.DuckDBPyConnection, names: list[str]) -> None:
     """Make `marts.metric_values` and `marts.metric_as_published(instant)` in the database of a release."""
     about = [metric for metric in metrics().values() if metric.mart in names]
     selects = " union all ".join(cells(metric, f"marts.{ident(metric.mart)}", marts()[metric.mart].grain) for metric in about)
-    con.execute(f"create view marts.metric_values as {selects}")
+    con.execute(f"create or replace view marts.metric_values as {selects}")
     con.execute(
         "comment on view marts.metric_values is 'Every metric of every mart, one row per cell: its parts, value and maturity.'"
     )
+    for column, about in VALUE_COLUMNS.items():
+        con.execute(f"comment on column marts.metric_values.{column} is {literal(about)}")
     con.execute(
         """
-        create macro marts.metric_as_published(instant) as table
+        create or replace macro marts.metric_as_published(instant) as table
         with visible as (
             select published_at, data_through, metrics from marts.releases
             where published_at <= cast(instant as timestamp) order by published_at desc limit 1
@@ -232,6 +252,10 @@ def create_views(con: duckdb.DuckDBPyConnection, names: list[str]) -> None:
         where c.metric_date <= v.data_through and c.old_parts is not null and list_contains(v.metrics, c.metric)
         """
     )
+    con.execute(
+        "comment on macro table marts.metric_as_published is 'The rows of metric_values as they were published at an instant "
+        "(UTC): what we said then.'"
+    )
 
 
 def create_macros(con: duckdb.DuckDBPyConnection) -> None:
@@ -241,7 +265,7 @@ def create_macros(con: duckdb.DuckDBPyConnection) -> None:
     """
     con.execute(
         f"""
-        create macro marts.metric(metric_name, period) as table
+        create or replace macro marts.metric(metric_name, period) as table
         with {_ASKED}
                 when period = 'year' and (select class in ('additive', 'ratio', 'mean') from told) then true
                 when exists (from marts.metric_daily where metric = metric_name and grain = period) then true
@@ -264,7 +288,7 @@ def create_macros(con: duckdb.DuckDBPyConnection) -> None:
     )
     con.execute(
         f"""
-        create macro marts.metric_between(metric_name, first_day, last_day) as table
+        create or replace macro marts.metric_between(metric_name, first_day, last_day) as table
         with {_ASKED}
                 when (select class in ('additive', 'ratio', 'mean') from told) and not exists (
                     from marts.metric_daily where metric = metric_name and breakdown = 'cell'
@@ -281,6 +305,11 @@ def create_macros(con: duckdb.DuckDBPyConnection) -> None:
         group by d.breakdown, d.dimensions
         """
     )
+    for macro, about in (
+        ("metric", "A metric in a grain (day, week, month, quarter, year, trailing_30d ...); an error names those there are."),
+        ("metric_between", "A metric over any range of days, both inclusive: parts are summed, then divided once."),
+    ):
+        con.execute(f"comment on macro table marts.{macro} is {literal(about)}")
 
 
 _GRAINS = "(select string_agg(distinct grain, ', ' order by grain) from marts.metric_daily where metric = metric_name)"

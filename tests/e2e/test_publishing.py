@@ -235,12 +235,33 @@ def test_rollback_points_readers_at_an_older_release(home: Path, company: Compan
     settings = Settings(home)
     first = release.current(settings)
     assert run(home, "nightly", company.start + timedelta(days=DAYS - 1)) == 0
-    assert release.current(settings) != first
+    second = release.current(settings)
+    assert second != first
     assert release.roll_back(settings) == first == release.current(settings)
     with pytest.raises(release.ReleaseError, match="no release is older"):
         release.roll_back(settings)
     with pytest.raises(release.ReleaseError, match="no release 'nonsense'"):
         release.roll_back(settings, "nonsense")
+
+    # Nights in which nothing was delivered leave something to roll back to, and the clock goes on in them.
+    feeds = {source.feed for source in settings.config.feed}
+    for n in range(4):
+        with connect(settings) as con:
+            con.execute("update ops.clock set data_through = data_through + 1")
+            release.publish(con, settings, f"idle{n:04d}", feeds, [])
+    there = release.releases(settings)
+    assert len(there) == 4 and there[0] == first and second not in there, "the newest three, and the last of other deliveries"
+    assert len({release.manifest_of(settings, name)["inputs"] for name in there}) == 2
+    assert release.roll_back(settings) == first, "not a night before with the same deliveries"
+    with connect(settings) as con:
+        con.execute("insert into ops.deliveries (delivery, feed, content_hash, status, rows_read) "
+                    "values ('x', 'orders', 'new', 'accepted', 5)")  # fmt: skip
+        assert release._inputs(con, "c") != _inputs_without(con, "new")
+
+
+def _inputs_without(con: duckdb.DuckDBPyConnection, content_hash: str) -> str:
+    con.execute("delete from ops.deliveries where content_hash = ?", [content_hash])
+    return release._inputs(con, "c")
 
 
 def _kill_night(home: Path, company: Company, moment: float) -> None:
