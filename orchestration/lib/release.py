@@ -21,7 +21,7 @@ import duckdb
 
 from data_quality.rules import ident, literal
 from data_quality.verdict import Verdict
-from orchestration.lib import acceptances, benchmark, clv_fit, restatements
+from orchestration.lib import acceptances, benchmark, clv_fit, dashboard, restatements
 from orchestration.lib.dbt_manifest import (
     definition_of,
     definitions_fingerprint,
@@ -149,6 +149,7 @@ def publish(con: duckdb.DuckDBPyConnection, settings: Settings, run_id: str, fee
         "files": files,
         "versions": {package: version(package) for package in ("cxmarts", "duckdb", "dbt-core", "dagster", "great-expectations")},
     }
+    files |= {path: _digest(building / path) for path in dashboard.write(building, DATABASE, manifest, settings)}
     (building / MANIFEST).write_text(json.dumps(manifest, indent=1, default=str) + "\n", encoding="utf-8")
     _seal(building)
     os.rename(building, settings.releases / name)
