@@ -282,3 +282,127 @@ def releases(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
         "from marts.releases r left join marts.restatements x on x.release = r.release "
         "group by all order by r.published_at desc limit 30",
     )
+
+
+def cohorts_by_segment(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    """The same cohorts by entry channel and first product category, as far as the mart knows them."""
+    return rows(
+        con,
+        "select dimension, segment, cohort_month, months_since, customers, active, active_or_later, is_final, final_on "
+        "from marts.retention_cohorts_by_segment "
+        "where cohort_month > (select max(cohort_month) from marts.retention_cohorts_by_segment) - interval 24 month "
+        "and segment in (select segment from marts.retention_cohorts_by_segment where months_since = 0 "
+        "  group by dimension, segment order by sum(customers) desc limit 12) "
+        "order by dimension, segment, cohort_month, months_since",
+    )
+
+
+_CURVE_POINTS = 120
+
+
+def survival(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    """Kaplan-Meier survival of contracts by plan, as of the last month end: at most 120 points a plan."""
+    return _curves(con, "survival", "plan", "tenure_days", "ended", "true")
+
+
+def repurchase(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    """Kaplan-Meier share of customers still waiting for their next order, by entry channel; at most 120 points a curve."""
+    return _curves(con, "repurchase_survival", "segment", "gap_days", "came_back", "dimension in ('all', 'entry_channel')")
+
+
+def _curves(con: duckdb.DuckDBPyConnection, mart: str, name: str, time: str, event: str, where: str) -> dict[str, Any]:
+    # Steps that are left out lie between two that are drawn: the curve falls, so it stays between them.
+    return rows(
+        con,
+        f"""
+        with last as (
+            select {name} as name, {time} as day, survival, standard_error, at_risk, {event} as events, is_final, final_on,
+                   metric_date, row_number() over w as n, count(*) over (partition by {name}) as of_n
+            from marts.{mart} where metric_date = (select max(metric_date) from marts.{mart}) and {where} and at_risk > 0
+            window w as (partition by {name} order by {time})
+        )
+        select name, day, survival, standard_error, at_risk, events, is_final, final_on, metric_date from last
+        where n = 1 or n = of_n or n % greatest(1, of_n // {_CURVE_POINTS}) = 0
+        order by name = 'all' desc, name, day
+        """,
+    )
+
+
+def value_by_cohort(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    """Historic value of customers by month of first order: sums and counts, no persons."""
+    return rows(
+        con,
+        "select cast(date_trunc('month', first_order_date) as date) as cohort_month, count(*) as customers, "
+        "sum(clv_historic) as clv_historic, sum(orders) as orders from marts.clv_customer where first_order_date is not null "
+        "group by all order by all desc limit 36",
+    )
+
+
+def predicted(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    """Predicted value of the newest month by segment and cohort, summed, with what the backtest says of its bias."""
+    return rows(
+        con,
+        "select metric_date, fitted_on, segment, cohort_month, customers, expected_active, expected_purchases_365d, "
+        "clv_12m, clv_24m, backtest_bias, is_final, final_on from marts.clv_predicted_monthly "
+        "where metric_date = (select max(metric_date) from marts.clv_predicted_monthly) "
+        "and cohort_month > metric_date - interval 37 month order by segment, cohort_month",
+    )
+
+
+def backtests(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    """What the newest fits foresaw in their holdout, and what came."""
+    return rows(
+        con,
+        "select segment, model, is_preferred, calibrated_on, holdout_days, customers, purchases, expected_purchases, expected_low, "
+        "expected_high, bias, value_bias from marts.clv_backtest "
+        "qualify as_of_date = max(as_of_date) over (partition by segment) order by segment, is_preferred desc, model",
+    )
+
+
+def experience(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    """What people of each band of experience did afterwards: of each window the newest month that is final."""
+    return rows(
+        con,
+        "select metric_date, window_days, metric_kind, scale_id, band, persons, orders, net_amount, active_at_answer, lost, referrals, "
+        "orders_per_person, net_amount_per_person, churn_rate, referrals_per_person, net_amount_difference, is_final, final_on "
+        "from marts.experience_value_monthly where is_final "
+        "qualify metric_date = max(metric_date) over (partition by window_days, metric_kind, scale_id) "
+        "order by window_days, metric_kind, scale_id, band",
+    )
+
+
+def associations(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    """How overall experience goes with what people say they will do: the newest month that has a coefficient."""
+    return rows(
+        con,
+        "select metric_date, outcome, experience_scale_id, outcome_scale_id, persons, pearson, pearson_low, pearson_high, spearman, "
+        "is_final, final_on from marts.experience_association_monthly where pearson is not null "
+        "qualify metric_date = max(metric_date) over (partition by outcome, experience_scale_id, outcome_scale_id) "
+        "order by outcome, experience_scale_id, outcome_scale_id",
+    )
+
+
+def agents(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    """The team of each agent, on the newest day with one."""
+    return rows(
+        con,
+        "select agent_id, arg_max(team, metric_date) as team from marts.agent_performance_daily group by agent_id order by agent_id",
+    )
+
+
+MAX_PERSONS = 8_000
+"""So many persons make a page of two to three megabytes."""
+
+
+def persons(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    """Customers with most value first, at most MAX_PERSONS, and how many there are."""
+    answer = rows(
+        con,
+        "select person_id, customer_state, first_order_date, last_order_date, orders, clv_historic, clv_simple, "
+        "orders_trailing_365d, lapses_on, plans, contract_ends_on, owned_products, open_cases, oldest_open_case_days, "
+        "last_case_topic, last_contact_date, last_nps, last_nps_date, last_csat, last_csat_of, last_csat_date, next_product, "
+        "round(next_product_lift, 2) as next_product_lift, next_best_action, next_best_action_rule from marts.customer_360 "
+        f"order by clv_historic desc nulls last, person_id limit {MAX_PERSONS}",
+    )
+    answer["of"] = con.execute("select count(*) from marts.customer_360").fetchone()[0]
+    return answer

@@ -69,8 +69,14 @@ function sparkline(metric, one, asked) {
   return drawing;
 }
 
-function tile(pick) {
-  const { metric } = asPick(pick), asked = period(), list = DATA.metrics[metric] ? variants(pick, asked.grain, state.filter) : [];
+// A tile for each variant of a pick that asks for all of them, else for the one with most behind it.
+function tiles(pick) {
+  const spec = asPick(pick), list = spec.each && DATA.metrics[spec.metric] ? variants(pick, period().grain, state.filter) : [];
+  return list.length > 1 ? list.map((one) => tile(pick, one)) : tile(pick);
+}
+
+function tile(pick, only) {
+  const { metric } = asPick(pick), asked = period(), list = only ? [only] : DATA.metrics[metric] ? variants(pick, asked.grain, state.filter) : [];
   const box = h("div.tile", { "data-metric": metric });
   const told = list.length ? valueOf(metric, list[0], asked) : null;
   box.append(h("h3", null, DATA.metrics[metric] ? definitionButton(metric, told) : metric));
@@ -88,7 +94,7 @@ function tile(pick) {
   if (told.low !== null && told.low !== undefined) {
     box.append(h("p.soft.range", null, t("interval", { low: inUnit(told.low, told.definition.unit), high: inUnit(told.high, told.definition.unit) }), told.n === null ? "" : " · " + t("n", { n: number(told.n) })));
   }
-  const held = heldLine(told), trend = sparkline(metric, variants(pick, state.grain, state.filter)[0] || list[0], asked), marks = flags(told);
+  const held = heldLine(told), trend = sparkline(metric, variants(pick, state.grain, state.filter).find((one) => apartKey(one) === apartKey(list[0])) || list[0], asked), marks = flags(told);
   if (state.filter && isSummed(metric) && !canFilter(metric, state.filter)) marks.push(h("span.flag", null, t("not.by", { dim: dimension(state.filter.dim) })));
   if (state.filter && !isSummed(metric)) marks.push(h("span.flag", null, t("not.by", { dim: dimension(state.filter.dim) })));
   if (list.length > 1) marks.push(h("span.flag", null, t("other.scales", { n: list.length - 1 })));
@@ -98,7 +104,7 @@ function tile(pick) {
 
 BLOCKS.figures = (block) => {
   const groups = block.options.groups || [{ picks: block.picks }];
-  return groups.map((group) => h("div.group", null, group.word ? h("h3.eyebrow", null, t(group.word)) : null, h("div.tiles", null, group.picks.map(tile))));
+  return groups.map((group) => h("div.group", null, group.word ? h("h3.eyebrow", null, t(group.word)) : null, h("div.tiles", null, group.picks.map(tiles))));
 };
 
 // What moved more than chance explains: intervals that do not touch, and counts by more than 1.96 roots of their sum.
@@ -159,6 +165,82 @@ function trend(pick, options) {
   box.append(figure(label(metric), summary, () => trendSpec(lines, period(), options && options.height), () => trendTable(lines)));
   return box;
 }
+
+// Parts that make one whole, over months or weeks: [{word, colour, value(n)}] of one series of periods.
+function stackSpec(rows, words, colours) {
+  const low = Math.min(...rows.map((one) => one.at)), high = Math.max(...rows.map((one) => one.at)), every = Math.max(1, Math.ceil((high - low + 1) / (window.innerWidth < 700 ? 4 : 8))), ticks = [];
+  for (let n = low; n <= high; n += every) ticks.push(n);
+  return {
+    width: "container", height: 220, autosize: { type: "fit-x", contains: "padding" }, data: { values: rows.map((one) => ({ ...one, left: one.at - 0.42, right: one.at + 0.42 })) },
+    mark: { type: "rect" },
+    encoding: {
+      x: { field: "left", type: "quantitative", scale: { domain: [low - 0.5, high + 0.5], nice: false, zero: false }, axis: { values: ticks, formatType: "cxAt", format: state.grain, title: null } },
+      x2: { field: "right" }, y: { field: "from", type: "quantitative", scale: { domain: [0, 1] }, axis: { formatType: "cxValue", format: "share", title: null } }, y2: { field: "to" },
+      color: { field: "part", type: "nominal", sort: words, scale: { domain: words, range: colours.map(colour) }, legend: { symbolType: "square" } },
+      opacity: { condition: { test: "datum.isOpen", value: 0.5 }, value: 1 }, tooltip: { field: "tip" },
+    },
+  };
+}
+
+function stackFigure(name, rows, words, colours) {
+  const table = () => ({ head: [t("period"), ...words], rows: [...new Set(rows.map((one) => one.at))].map((at) => [tick(state.grain, at), ...words.map((word) => { const one = rows.find((row) => row.at === at && row.part === word); return num(one ? inUnit(one.to - one.from, "share") : ""); })]) });
+  return figure(name, words.join(", "), () => stackSpec(rows, words, colours), table);
+}
+
+// Promoters, passives and detractors of each scale; they are the parts of the score, and add up to all answers.
+BLOCKS.nps_split = (block) => {
+  const words = ["detractors", "passives", "promoters"].map((word) => t(word)), list = DATA.metrics.nps?.is_on ? variants("nps", state.grain, state.filter) : [];
+  if (!list.length) return h("p.soft", null, absence("nps"));
+  return h("div.panels", null, list.map((series) => {
+    const rows = [];
+    for (const one of points("nps", series)) {
+      const at = position(series, one.at), n = one.denominator, promoters = series.x[at], detractors = promoters - (one.value / 100) * n;
+      if (!n) continue;
+      const shares = [detractors / n, (n - promoters - detractors) / n, promoters / n];
+      let from = 0;
+      shares.forEach((share, m) => { rows.push({ at: one.at, part: words[m], from, to: from + share, isOpen: !one.isFinal, tip: `${periodName(one.period)}\n${words[m]}: ${inUnit(share, "share")}\n${precise(Math.round(share * n))} / ${precise(n)}${one.isFinal ? "" : "\n" + t("provisional.until", { day: day(one.finalOn) })}` }); from += share; });
+    }
+    return h("div.panel", null, h("h3", null, definitionButton("nps", null)), h("p.variant", null, bdi(nameOf("nps", series))), stackFigure(nameOf("nps", series), rows, words, ["c3", "c8", "c1"]));
+  }));
+};
+
+// Shares of one denominator that add up to all of it.
+BLOCKS.stack = (block) => {
+  const metrics = block.picks.map((pick) => asPick(pick).metric), words = metrics.map(label), rows = [], bottom = new Map();
+  if (!DATA.metrics[metrics[0]]?.is_on) return h("p.soft", null, absence(metrics[0]));
+  for (const metric of metrics) {
+    const series = variants(metric, state.grain, state.filter)[0];
+    for (const one of series ? points(metric, series) : []) {
+      const from = bottom.get(one.at) || 0;
+      rows.push({ at: one.at, part: label(metric), from, to: from + one.value, isOpen: !one.isFinal, tip: describe(one) });
+      bottom.set(one.at, from + one.value);
+    }
+  }
+  return rows.length ? [h("p.with", null, metrics.map((metric) => definitionButton(metric, null))), stackFigure(t(block.word), rows, words, ["c1", "c8", "c3"])] : h("p.soft", null, t("nothing.yet"));
+};
+
+// Kaplan-Meier curves with their 95 % interval (Greenwood) where one curve is drawn.
+BLOCKS.curve = (block) => {
+  const rows = rowsOf(block), metric = asPick(block.picks[0]).metric, { event, time } = block.options;
+  if (!rows.length) return h("p.soft", null, absence(metric));
+  const names = [...new Set(rows.map((one) => one.name))].slice(0, LINES), values = rows.filter((one) => names.includes(one.name)).map((one) => ({
+    day: one.day, survival: one.survival, name: member(one.name),
+    tip: [`${label(metric)} · ${member(one.name)}`, t("after.days", { n: number(one.day) }), inUnit(one.survival, "share"), t("interval", { low: inUnit(Math.max(0, one.survival - 1.96 * one.standard_error), "share"), high: inUnit(Math.min(1, one.survival + 1.96 * one.standard_error), "share") }), `at_risk: ${precise(one.at_risk)}`, `${event}: ${precise(one.events)}`, one.is_final ? null : t("provisional.until", { day: day(one.final_on) })].filter(Boolean).join("\n"),
+  }));
+  const domain = names.map(member), spec = () => ({
+    width: "container", height: 280, autosize: { type: "fit-x", contains: "padding" }, data: { values },
+    layer: [
+      { mark: { type: "line", interpolate: "step-after" }, encoding: { color: { field: "name", type: "nominal", sort: domain, scale: { domain }, legend: {} } } },
+      { mark: { type: "point", size: 160, opacity: 0, filled: true }, encoding: { tooltip: { field: "tip" }, detail: { field: "name" } } },
+    ],
+    encoding: {
+      x: { field: "day", type: "quantitative", axis: { title: t("days.after"), tickCount: 6 }, scale: { nice: false } },
+      y: { field: "survival", type: "quantitative", scale: { domain: [0, 1] }, axis: { formatType: "cxValue", format: "share", title: null } },
+    },
+  });
+  const table = () => ({ head: [t("what"), t("days.after"), t("value"), t("interval.95"), "at_risk", event], rows: rows.filter((one) => names.includes(one.name)).map((one) => [member(one.name), num(number(one.day)), num(inUnit(one.survival, "share")), num(`± ${inUnit(1.96 * one.standard_error, "share")}`), one.at_risk, one.events]) });
+  return [h("p.with", null, definitionButton(metric, null), h("span.soft", null, t("as.of", { day: day(rows[0].metric_date) }))), figure(label(metric), "", spec, table)];
+};
 
 BLOCKS.trends = (block) => h("div.panels", null, block.picks.map((pick) => trend(pick, block.options)));
 BLOCKS.trend = (block) => block.picks.map((pick) => trend(pick, { height: 260, ...block.options }));
@@ -231,6 +313,166 @@ BLOCKS.cohorts = (block) => {
     h("thead", null, h("tr", null, h("th", { scope: "col" }, t("cohort")), h("th.n", { scope: "col" }, t("customers")), months.map((n) => h("th.n", { scope: "col" }, String(n))))), h("tbody", null, body)))];
 };
 
+// Cohorts of one segment at a time; which ones is chosen above them.
+BLOCKS.segments = (block) => {
+  const rows = rowsOf(block);
+  if (!rows.length) return h("p.soft", null, absence("cohort_retention_by_segment"));
+  const keys = [...new Set(rows.map((one) => JSON.stringify([one.dimension, one.segment])))];
+  const chosen = keys.includes(BLOCKS.segments.chosen) ? BLOCKS.segments.chosen : keys[0];
+  const options = keys.map((key) => { const [dim, segment] = JSON.parse(key); return [key, `${dimension(dim)}: ${member(segment)}`]; });
+  const own = rows.filter((one) => JSON.stringify([one.dimension, one.segment]) === chosen);
+  return [select("segment", chosen, options, (value) => { BLOCKS.segments.chosen = value; draw(); document.getElementById("choose-segment").focus(); }),
+    BLOCKS.cohorts({ ...block, rows: { columns: Object.keys(own[0]), rows: own.map((one) => Object.values(one)) } })];
+};
+
+// Contacts by hour of the day and channel over the months of the period.
+BLOCKS.hours = (block) => {
+  const asked = period(), first = CALENDAR[asked.grain][asked.from].slice(0, 7), last = CALENDAR.end(asked.grain, asked.to).slice(0, 7), filter = state.filter?.dim === "channel" ? state.filter.value : null;
+  const rows = rowsOf(block).filter((one) => one.month.slice(0, 7) >= first && one.month.slice(0, 7) <= last && (!filter || one.channel === filter));
+  if (!rows.length) return h("p.soft", null, t("nothing.in.period"));
+  const channels = new Map();
+  for (const one of rows) {
+    if (!channels.has(one.channel)) channels.set(one.channel, Array(24).fill(0));
+    channels.get(one.channel)[one.hour] += one.inbound;
+  }
+  const list = [...channels.entries()].sort((a, b) => b[1].reduce((x, y) => x + y) - a[1].reduce((x, y) => x + y)), top = Math.max(...list.flatMap(([, counts]) => counts)) || 1;
+  const body = list.map(([name, counts]) => h("tr", null, h("th", { scope: "row" }, bdi(member(name))), counts.map((count, hour) => tipped(
+    heat(h("td.n", { "data-channel": name, "data-hour": hour, "data-value": count }, count ? inUnit(count, "count", true) : "·"), count / top), () => `${label("contact_volume")} · ${member(name)}\n${String(hour).padStart(2, "0")}:00–${String(hour + 1).padStart(2, "0")}:00\n${precise(count)}`))));
+  const months = first === last ? month(first + "-01") : `${shortMonth(first + "-01")} – ${shortMonth(last + "-01")}`;
+  return [h("p.with", null, definitionButton("contact_volume", null), h("span.soft", null, months), state.filter && !filter ? h("span.soft", null, t("not.by", { dim: dimension(state.filter.dim) })) : null),
+    h("div.wide", { tabindex: "0", role: "region", "aria-label": t(block.word) }, h("table.heat", null, h("thead", null, h("tr", null, h("th", { scope: "col" }, dimension("channel")), Array.from({ length: 24 }, (_, hour) => h("th.n", { scope: "col" }, String(hour).padStart(2, "0"))))), h("tbody", null, body)))];
+};
+
+BLOCKS.cohort_value = (block) => {
+  const rows = rowsOf(block);
+  if (!rows.length) return h("p.soft", null, absence("clv_historic"));
+  return [h("p.with", null, definitionButton("clv_historic", null)), plainTable({
+    head: [t("cohort"), t("customers"), t("value.per.customer"), t("orders.per.customer"), t("value.sum")], caption: t(block.word),
+    rows: rows.map((one) => [shortMonth(one.cohort_month), one.customers, num(inUnit(one.clv_historic / one.customers, "currency"), one.customers < 30 ? "is-small" : ""), num(precise(Math.round((one.orders / one.customers) * 100) / 100)), num(inUnit(one.clv_historic, "currency"))]),
+  })];
+};
+
+// Sums are divided once, by segment and by cohort; a bias is that of the segment's backtest.
+BLOCKS.predicted = (block) => {
+  const rows = rowsOf(block);
+  if (!rows.length) return h("p.soft", null, DATA.metrics.clv_predicted?.is_on ? t("predicted.none") : absence("clv_predicted"));
+  const table = (word, name, key) => {
+    const found = new Map();
+    for (const one of rows) {
+      const sum = found.get(one[key]) || { customers: 0, active: 0, purchases: 0, clv12: 0, clv24: 0, bias: one.backtest_bias };
+      found.set(one[key], { customers: sum.customers + one.customers, active: sum.active + one.expected_active, purchases: sum.purchases + one.expected_purchases_365d, clv12: sum.clv12 + one.clv_12m, clv24: sum.clv24 + one.clv_24m, bias: sum.bias === one.backtest_bias ? sum.bias : null });
+    }
+    return plainTable({
+      caption: t(word), head: [t(word), t("customers"), t("still.active"), t("orders.year"), t("clv.12"), t("clv.24"), t("bias")],
+      rows: [...found.entries()].map(([value, one]) => [name(value), one.customers, num(inUnit(one.active / one.customers, "share")), num(precise(Math.round((one.purchases / one.customers) * 100) / 100)), num(inUnit(one.clv12 / one.customers, "currency"), one.customers < 30 ? "is-small" : ""), num(inUnit(one.clv24 / one.customers, "currency"), one.customers < 30 ? "is-small" : ""), num(one.bias === null ? "–" : intl("n", { style: "percent", signDisplay: "exceptZero", maximumFractionDigits: 1 }).format(one.bias))]),
+    });
+  };
+  return [h("p.with", null, definitionButton("clv_predicted", null), definitionButton("clv_predicted_24m", null), h("span.soft", null, t("fitted", { day: day(rows[0].fitted_on), at: day(rows[0].metric_date) }))),
+    table("segment", member, "segment"), h("div.apart", null, table("cohort", shortMonth, "cohort_month"))];
+};
+
+BLOCKS.backtests = (block) => {
+  const rows = rowsOf(block);
+  if (!rows.length) return h("p.soft", null, t("predicted.none"));
+  const share = (value) => num(value === null ? "–" : intl("n", { style: "percent", signDisplay: "exceptZero", maximumFractionDigits: 1 }).format(value));
+  return plainTable({
+    caption: t(block.word), head: [t("segment"), t("model"), t("state"), t("holdout"), t("customers"), t("foreseen"), t("came"), t("bias"), t("bias.value")],
+    rows: rows.map((one) => [member(one.segment), one.model, one.is_preferred ? t("in.use") : "", `${day(one.calibrated_on)} + ${t("n.days", { n: one.holdout_days })}`, one.customers, num(`${number(one.expected_purchases)} (${number(one.expected_low)} – ${number(one.expected_high)})`), one.purchases, share(one.bias), share(one.value_bias)]),
+  });
+};
+
+BLOCKS.experience = (block) => {
+  const rows = rowsOf(block), min = DATA.metrics.experience_value?.min_n || 30;
+  if (!rows.length) return h("p.soft", null, absence("experience_value"));
+  const small = (one) => (one.persons < min ? "is-small" : "");
+  return [h("p.with", null, block.picks.slice(0, 3).map((pick) => definitionButton(pick, null))), plainTable({
+    caption: t(block.word), head: [t("window"), t("question"), t("band"), t("persons"), t("orders.per.customer"), t("sales.per.customer"), t("difference"), t("lost"), t("answered.in")],
+    rows: rows.map((one) => [t("within.days", { n: one.window_days }), `${has("kind." + one.metric_kind) ? t("kind." + one.metric_kind) : one.metric_kind} · ${apartName("scale_id", one.scale_id)}`, has("band." + one.band) ? t("band." + one.band) : one.band, one.persons, num(precise(one.orders_per_person === null ? null : Math.round(one.orders_per_person * 100) / 100), small(one)), num(inUnit(one.net_amount_per_person, "currency"), small(one)),
+      num(one.net_amount_difference === null ? "–" : differenceInUnit(one.net_amount_difference, "currency"), small(one)), num(inUnit(one.churn_rate, "share"), small(one)), shortMonth(one.metric_date)]),
+  })];
+};
+
+BLOCKS.associations = (block) => {
+  const rows = rowsOf(block);
+  if (!rows.length) return h("p.soft", null, DATA.metrics.experience_association?.is_on ? t("nothing.yet") : absence("experience_association"));
+  return [h("p.with", null, definitionButton("experience_association", null)), plainTable({
+    caption: t(block.word), head: [t("outcome"), t("question"), t("persons"), "Pearson", t("interval.95"), "Spearman", t("answered.in")],
+    rows: rows.map((one) => [has("kind." + one.outcome) ? t("kind." + one.outcome) : one.outcome.replaceAll("_", " "), apartName("scale_id", one.experience_scale_id), one.persons, num(number(one.pearson, 2)), num(`${number(one.pearson_low, 2)} – ${number(one.pearson_high, 2)}`), num(one.spearman === null ? "–" : number(one.spearman, 2)), shortMonth(one.metric_date)]),
+  })];
+};
+
+// Agents against what the team does with the same mix of channels and topics. A badge is given where chance does not
+// explain the difference: Wilson's interval of the agent's share lies beyond the expected one, or a count beyond 1.96 roots.
+const AGENT_COLUMNS = [
+  { metric: "agent_aht_to_team", rate: "agent_aht" }, { metric: "agent_transfers_to_team", rate: "agent_transfers_per_leg", badge: "badge.transfers", isCount: true },
+  { metric: "agent_fcr_to_team", rate: "agent_fcr", badge: "badge.fcr" }, { metric: "agent_csat_to_team", rate: "agent_csat", badge: "badge.csat" },
+  { metric: "agent_quality_to_team", rate: "agent_quality_score", count: "agent_evaluations" },
+];
+BLOCKS.agents = (block) => {
+  const asked = period(), teams = new Map(rowsOf(block).map((one) => [one.agent_id, one.team])), at = (metric, agent) => {
+    const one = seriesOf(metric).find((series) => series.g === asked.grain && series.b === "agent_id" && series.d.agent_id === agent);
+    return one ? valueOf(metric, one, asked) : null;
+  };
+  if (!DATA.metrics.agent_handled_legs?.is_on) return h("p.soft", null, absence("agent_handled_legs"));
+  const min = DATA.metrics.agent_handled_legs.min_n, sorted = BLOCKS.agents.by || "agent_handled_legs", chosen = BLOCKS.agents.team || "", list = [];
+  for (const agent of teams.keys()) {
+    const handled = at("agent_handled_legs", agent);
+    if (!handled || !handled.value || (chosen && teams.get(agent) !== chosen)) continue;
+    const cells = AGENT_COLUMNS.map((column) => {
+      const told = at(column.metric, agent), rate = at(column.rate, agent), n = column.count ? at(column.count, agent)?.value : rate?.denominator, expected = told?.denominator;
+      let badge = null;
+      if (told && told.value !== null && column.badge && n >= min) {
+        if (column.isCount) badge = expected - told.numerator > 1.96 * Math.sqrt(expected) ? column.badge : null;
+        else badge = interval({ interval: "wilson", scale: 1 }, told.numerator, n, null)[0] > expected / n ? column.badge : null;
+      }
+      return { told, rate, n: n || 0, isSmall: (n || 0) < min, badge };
+    });
+    list.push({ agent, handled, cells, badges: cells.map((one) => one.badge).filter(Boolean) });
+  }
+  if (!list.length) return h("p.soft", null, t("nothing.in.period"));
+  const place = AGENT_COLUMNS.findIndex((one) => one.metric === sorted), direction = DATA.metrics[sorted]?.direction === "down" ? 1 : -1;
+  // a small sample ranks nowhere: it stands last
+  const key = (one) => (place < 0 ? one.handled.value : one.cells[place].isSmall || one.cells[place].told?.value === null ? null : one.cells[place].told?.value ?? null);
+  list.sort((a, b) => (key(a) === null) - (key(b) === null) || direction * ((key(a) ?? 0) - (key(b) ?? 0)));
+  const head = (metric) => h("th.n", { scope: "col", "aria-sort": metric === sorted ? (direction < 0 ? "descending" : "ascending") : null }, definitionButton(metric, null),
+    h("button.sort", { type: "button", "aria-label": t("sort.by", { what: label(metric) }), "aria-pressed": String(metric === sorted), onclick: () => { BLOCKS.agents.by = metric; draw(); } }, metric === sorted ? "▾" : "▿"));
+  const body = list.map(({ agent, handled, cells, badges }) => h("tr", null, h("th", { scope: "row" }, bdi(agent), h("span.soft", null, " ", bdi(member(teams.get(agent))))),
+    tipped(h("td", { class: "n" + (handled.value < min ? " is-small" : ""), "data-agent": agent, "data-metric": "agent_handled_legs", "data-value": handled.value }, number(handled.value)), () => describe(handled, agent)),
+    cells.map(({ told, rate, n, isSmall }, m) => {
+      if (!told || told.value === null) return h("td.n.empty", null, "–");
+      const good = isGood(told.metric, Math.abs(told.value - 1) < 0.005 ? 0 : told.value - 1), cell = h("td", { class: ["n", isSmall ? "is-small" : good === null ? "" : good ? "good" : "bad", told.isFinal ? "" : "is-provisional"].join(" "), "data-agent": agent, "data-metric": told.metric, "data-value": told.value },
+        h("span.figure", null, inUnit(told.value, "index")), rate && rate.value !== null ? h("span.soft.under", null, inUnit(rate.value, rate.definition.unit)) : null);
+      return tipped(cell, () => [describe(told, `${label(told.metric)} · ${agent}`), t("n", { n: number(n) }), isSmall ? t("small", { n: min }) : null].filter(Boolean).join("\n"));
+    }), h("td.badges", null, badges.map((word) => h("span.badge", null, t(word))))));
+  const names = [...new Set(teams.values())].filter((one) => one !== null).sort();
+  return [names.length > 1 ? select("dim.team", chosen, [["", t("value.all")], ...names.map((one) => [one, member(one)])], (value) => { BLOCKS.agents.team = value; draw(); document.getElementById("choose-dim-team").focus(); }) : null,
+    h("div.wide", { tabindex: "0", role: "region", "aria-label": t(block.word) }, h("table.agents", null, h("thead", null, h("tr", null, h("th", { scope: "col" }, dimension("agent_id")), head("agent_handled_legs"), AGENT_COLUMNS.map((one) => head(one.metric)), h("th", { scope: "col" }, t("badges")))), h("tbody", null, body)))];
+};
+
+// One person at a time: by id, or by what the next action is.
+BLOCKS.persons = (block) => {
+  const all = rowsOf(block), of = block.rows.of, list = h("ol.found", { "aria-live": "polite" }), card = h("div.card", { "aria-live": "polite" });
+  const field = (word, value) => (value === null || value === undefined || value === "" ? null : [h("dt", null, t(word)), h("dd", null, value)]);
+  const show = (one) => {
+    const score = (value, of_, at) => (value === null ? null : `${precise(value)}${of_ ? " / " + precise(of_) : ""} · ${day(at)}`);
+    card.replaceChildren(h("h3", null, bdi(one.person_id)), h("p.lead", null, has("action." + one.next_best_action_rule) ? t("action." + one.next_best_action_rule) : one.next_best_action || t("none")), h("p.soft", null, t("because", { rule: (one.next_best_action_rule || "–").replaceAll("_", " ") })),
+      h("dl", null, field("state", has("customer." + one.customer_state) ? t("customer." + one.customer_state) : one.customer_state), field("value.to.date", inUnit(one.clv_historic, "currency")), field("clv_simple", one.clv_simple === null ? null : inUnit(one.clv_simple, "currency")), field("orders", `${number(one.orders)} (${t("last.year", { n: number(one.orders_trailing_365d) })})`),
+        field("first.order", day(one.first_order_date)), field("last.order", day(one.last_order_date)), field("lapses", one.lapses_on ? day(one.lapses_on) : null), field("dim.plan", one.plans), field("contract.ends", one.contract_ends_on ? day(one.contract_ends_on) : null), field("products", one.owned_products ? bdi(one.owned_products) : null),
+        field("open.cases", one.open_cases === null ? null : number(one.open_cases) + (one.oldest_open_case_days ? ` · ${t("oldest", { n: number(one.oldest_open_case_days) })}` : "")), field("last.topic", one.last_case_topic), field("last.contact", one.last_contact_date ? day(one.last_contact_date) : null), field("last.nps", score(one.last_nps, 10, one.last_nps_date)), field("last.csat", score(one.last_csat, one.last_csat_of, one.last_csat_date)),
+        field("next.product", one.next_product ? `${one.next_product} (${t("lift", { n: precise(one.next_product_lift) })})` : null)));
+  };
+  const find = (text) => {
+    const wanted = text.trim().toLowerCase(), hits = wanted ? all.filter((one) => one.person_id.toLowerCase().includes(wanted)) : all;
+    list.replaceChildren(...hits.slice(0, 12).map((one) => h("li", null, h("button.define", { type: "button", onclick: () => show(one) }, bdi(one.person_id)), h("span.soft", null, " " + inUnit(one.clv_historic, "currency")))));
+    count.textContent = t("found", { n: number(hits.length) });
+  };
+  const count = h("p.soft"), input = h("input", { id: "find", type: "search", autocomplete: "off", spellcheck: "false", oninput: (event) => find(event.target.value) });
+  find("");
+  if (all.length) show(all[0]);
+  return [h("p", null, all.length < of ? t("persons.some", { n: number(all.length), of: number(of) }) : t("persons.all", { n: number(of) })), h("p.notice", null, t("persons.warning")),
+    h("div.lookup", null, h("div", null, h("div.field", null, h("label", { for: "find" }, t("find")), input), count, list), card)];
+};
+
 function partsChanged(was, now, unit) { return was === null && now === null ? "" : `${inUnit(was, unit)} → ${inUnit(now, unit)}`; }
 
 BLOCKS.restated = (block) => {
@@ -271,6 +513,7 @@ BLOCKS.off = () => {
   const reason = (metric) => absence(metric), found = [h("p", null, t("metrics.lead", { on: Object.keys(DATA.metrics).length - off.length, off: off.length, stale: stale.length }))];
   if (stale.length) found.push(plainTable({ head: [t("metric"), t("through")], rows: stale.map(([name, one]) => [label(name), day(one.data_through)]), caption: t("stale") }));
   if (off.length) found.push(plainTable({ head: [t("metric"), t("why")], rows: off.map(([name]) => [label(name), reason(name)]), caption: t("metrics.off") }));
+  if (!DATA.personalData) found.push(h("p.soft", null, t("persons.off", { page: t("page.customer-360") })));
   return found;
 };
 
