@@ -112,7 +112,7 @@ PAGES = (
             )),
             Block("trends", "churn", (
                 {"metric": "active_customers", "own": "trailing_90d"},
-                {"metric": "churn_rate", "own": "trailing_30d"},
+                {"metric": "churn_rate", "own": "trailing_30d", "where": {"plan": "all"}},
                 {"metric": "retention_rate", "own": "trailing_30d", "where": LOST},
                 "new_customers", "false_churn_rate", "second_purchase_rate",
             )),

@@ -71,8 +71,9 @@ function sparkline(metric, one, asked) {
 
 // A tile for each variant of a pick that asks for all of them, else for the one with most behind it.
 function tiles(pick) {
-  const spec = asPick(pick), list = spec.each && DATA.metrics[spec.metric] ? variants(pick, period().grain, state.filter) : [];
-  return list.length > 1 ? list.map((one) => tile(pick, one)) : tile(pick);
+  const spec = asPick(pick), asked = period(), list = spec.each && DATA.metrics[spec.metric] ? variants(pick, asked.grain, state.filter) : [];
+  const told = list.filter((one) => (valueOf(spec.metric, one, asked)?.value ?? null) !== null);
+  return told.length > 1 ? told.slice(0, 12).map((one) => tile(pick, one)) : tile(pick, told[0]);
 }
 
 function tile(pick, only) {
@@ -340,7 +341,7 @@ BLOCKS.hours = (block) => {
     heat(h("td.n", { "data-channel": name, "data-hour": hour, "data-value": count }, count ? inUnit(count, "count", true) : "·"), count / top), () => `${label("contact_volume")} · ${member(name)}\n${String(hour).padStart(2, "0")}:00–${String(hour + 1).padStart(2, "0")}:00\n${precise(count)}`))));
   const months = first === last ? month(first + "-01") : `${shortMonth(first + "-01")} – ${shortMonth(last + "-01")}`;
   return [h("p.with", null, definitionButton("contact_volume", null), h("span.soft", null, months), state.filter && !filter ? h("span.soft", null, t("not.by", { dim: dimension(state.filter.dim) })) : null),
-    h("div.wide", { tabindex: "0", role: "region", "aria-label": t(block.word) }, h("table.heat", null, h("thead", null, h("tr", null, h("th", { scope: "col" }, dimension("channel")), Array.from({ length: 24 }, (_, hour) => h("th.n", { scope: "col" }, String(hour).padStart(2, "0"))))), h("tbody", null, body)))];
+    h("div.wide", { tabindex: "0", role: "region", "aria-label": t(block.word) }, h("table.heat.hours", null, h("thead", null, h("tr", null, h("th", { scope: "col" }, dimension("channel")), Array.from({ length: 24 }, (_, hour) => h("th.n", { scope: "col" }, String(hour).padStart(2, "0"))))), h("tbody", null, body)))];
 };
 
 BLOCKS.cohort_value = (block) => {

@@ -153,7 +153,7 @@ function trendSpec(lines, asked, height) {
   };
   const y = { field: "value", type: "quantitative", scale: { zero: ["count", "currency"].includes(unit), nice: true }, axis: { formatType: "cxValue", format: unit, title: null, ...timeTicks(unit, values) } };
   const layer = [];
-  if (asked.grain === grain && asked.to >= low) {
+  if (asked.grain === grain && asked.to >= low && asked.from <= high) {
     layer.push({ data: { values: [{ a: Math.max(low, asked.from - 0.5), b: Math.min(Math.max(high, low + 1), asked.to + 0.5) }] }, mark: { type: "rect", color: colour("accent"), opacity: 0.07 }, encoding: { x: { ...x, field: "a" }, x2: { field: "b" } } });
   }
   if (single && values.some((one) => one.low !== null && one.low !== undefined)) {
