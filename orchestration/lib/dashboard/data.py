@@ -353,8 +353,8 @@ def backtests(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     """What the newest fits foresaw in their holdout, and what came."""
     return rows(
         con,
-        "select segment, model, is_preferred, calibrated_on, holdout_days, customers, purchases, expected_purchases, expected_low, "
-        "expected_high, bias, value_bias from marts.clv_backtest "
+        "select segment, model, is_preferred, calibrated_on, holdout_days, customers, purchases, expected_purchases, "
+        "expected_low, expected_high, bias, value_bias from marts.clv_backtest "
         "qualify as_of_date = max(as_of_date) over (partition by segment) order by segment, is_preferred desc, model",
     )
 
@@ -363,8 +363,8 @@ def experience(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     """What people of each band of experience did afterwards: of each window the newest month that is final."""
     return rows(
         con,
-        "select metric_date, window_days, metric_kind, scale_id, band, persons, orders, net_amount, active_at_answer, lost, referrals, "
-        "orders_per_person, net_amount_per_person, churn_rate, referrals_per_person, net_amount_difference, is_final, final_on "
+        "select metric_date, window_days, metric_kind, scale_id, band, persons, orders, net_amount, active_at_answer, lost, "
+        "referrals, orders_per_person, net_amount_per_person, churn_rate, referrals_per_person, net_amount_difference, is_final, final_on "
         "from marts.experience_value_monthly where is_final "
         "qualify metric_date = max(metric_date) over (partition by window_days, metric_kind, scale_id) "
         "order by window_days, metric_kind, scale_id, band",
@@ -375,8 +375,8 @@ def associations(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     """How overall experience goes with what people say they will do: the newest month that has a coefficient."""
     return rows(
         con,
-        "select metric_date, outcome, experience_scale_id, outcome_scale_id, persons, pearson, pearson_low, pearson_high, spearman, "
-        "is_final, final_on from marts.experience_association_monthly where pearson is not null "
+        "select metric_date, outcome, experience_scale_id, outcome_scale_id, persons, pearson, pearson_low, pearson_high, "
+        "spearman, is_final, final_on from marts.experience_association_monthly where pearson is not null "
         "qualify metric_date = max(metric_date) over (partition by outcome, experience_scale_id, outcome_scale_id) "
         "order by outcome, experience_scale_id, outcome_scale_id",
     )
@@ -386,7 +386,8 @@ def agents(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     """The team of each agent, on the newest day with one."""
     return rows(
         con,
-        "select agent_id, arg_max(team, metric_date) as team from marts.agent_performance_daily group by agent_id order by agent_id",
+        "select agent_id, arg_max(team, metric_date) as team from marts.agent_performance_daily group by agent_id "
+        "order by agent_id",
     )
 
 

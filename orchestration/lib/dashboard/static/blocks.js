@@ -90,7 +90,11 @@ function tile(pick, only) {
   }
   box.classList.toggle("is-provisional", !told.isFinal);
   box.classList.toggle("is-small", told.isSmall);
-  const value = h("p.value", { "data-value": told.value, "data-numerator": told.numerator, "data-denominator": told.denominator }, inUnit(told.value, told.definition.unit));
+  const value = h("p.value", {
+    "data-metric": metric,
+    "data-value": told.value, "data-low": told.low, "data-high": told.high, "data-grain": list[0].o || { M: "month", W: "week" }[asked.grain], "data-dimensions": JSON.stringify(list[0].d),
+    "data-first": CALENDAR[asked.grain][asked.from], "data-last": CALENDAR.end(asked.grain, asked.to), "data-final": told.isFinal,
+  }, inUnit(told.value, told.definition.unit));
   box.append(tipped(value, () => describe(told, null)), changeLine(told));
   if (told.low !== null && told.low !== undefined) {
     box.append(h("p.soft.range", null, t("interval", { low: inUnit(told.low, told.definition.unit), high: inUnit(told.high, told.definition.unit) }), told.n === null ? "" : " · " + t("n", { n: number(told.n) })));
@@ -509,7 +513,7 @@ BLOCKS.gates = () => [
   h("p.soft", null, t("deliveries.lead", { n: number(DATA.deliveries), rows: number(DATA.quarantined) })),
 ];
 
-BLOCKS.off = () => {
+BLOCKS.freshness = () => {
   const off = Object.entries(DATA.metrics).filter(([, one]) => !one.is_on), stale = Object.entries(DATA.metrics).filter(([, one]) => one.is_on && one.is_stale);
   const reason = (metric) => absence(metric), found = [h("p", null, t("metrics.lead", { on: Object.keys(DATA.metrics).length - off.length, off: off.length, stale: stale.length }))];
   if (stale.length) found.push(plainTable({ head: [t("metric"), t("through")], rows: stale.map(([name, one]) => [label(name), day(one.data_through)]), caption: t("stale") }));
