@@ -242,6 +242,15 @@ class Alerts(BaseModel):
         return value
 
 
+class Dashboard(BaseModel):
+    """The `[dashboard]` table: what the pages of a release may show."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    personal_data: bool = False
+    """Whether there is a page on which one person can be looked up. Everybody who opens the release can read it."""
+
+
 class CxConfig(BaseModel):
     """The whole of `cx.toml`."""
 
@@ -251,6 +260,7 @@ class CxConfig(BaseModel):
     feed: tuple[FeedSource, ...] = ()
     reports: Reports = Reports()
     alerts: Alerts | None = None
+    dashboard: Dashboard = Dashboard()
 
     @model_validator(mode="after")
     def _one_source_a_feed_and_pattern(self) -> CxConfig:
@@ -279,7 +289,8 @@ def _problem(issue: dict[str, Any]) -> str:
     if issue["type"] != "extra_forbidden":
         return f"{place}: {issue['msg'].removeprefix('Value error, ')}"
     tables = {
-        (): CxConfig, ("business",): Business, ("feed",): FeedSource, ("reports",): Reports, ("alerts",): Alerts
+        (): CxConfig, ("business",): Business, ("feed",): FeedSource, ("reports",): Reports, ("alerts",): Alerts,
+        ("dashboard",): Dashboard,
     }  # fmt: skip
     table = tables.get(tuple(part for part in parents if not isinstance(part, int)), Expression)
     return f"{place}: unknown key '{key}'; write one of {', '.join(table.model_fields)}"

@@ -21,7 +21,7 @@ import duckdb
 
 from data_quality.rules import ident, literal
 from data_quality.verdict import Verdict
-from orchestration.lib import acceptances, benchmark, clv_fit, clv_snapshot, dbt_docs, interface, restatements
+from orchestration.lib import acceptances, benchmark, clv_fit, clv_snapshot, dashboard, dbt_docs, interface, restatements
 from orchestration.lib.dbt_manifest import (
     definition_of,
     definitions_fingerprint,
@@ -154,6 +154,7 @@ def publish(con: duckdb.DuckDBPyConnection, settings: Settings, run_id: str, fee
         "files": files,
         "versions": {package: version(package) for package in ("cxmarts", "duckdb", "dbt-core", "dagster", "great-expectations")},
     }
+    files |= {path: _digest(building / path) for path in dashboard.write(building, DATABASE, manifest, settings)}
     (building / MANIFEST).write_text(json.dumps(manifest, indent=1, default=str) + "\n", encoding="utf-8")
     _write_checksums(building, files)
     _seal(building)

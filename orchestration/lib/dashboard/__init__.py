@@ -1,0 +1,155 @@
+"""The dashboard of a release: pages that open from disk, written into the release before its manifest.
+
+Belongs here: putting pages together and writing them. Does not: what they show (`pages`), their data (`data`), what all of
+them share (`assets`), or how they look and act (`static/`).
+
+A page holds its data and loads three files beside it, by relative classic scripts and a style sheet: nothing is fetched,
+nothing listens, and it works from a mailed or copied folder. Page and data swap together, because both are the release.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import jinja2
+
+from orchestration.lib.dashboard import assets, data
+from orchestration.lib.dashboard.pages import PAGES, Block, Page
+
+if TYPE_CHECKING:
+    from orchestration.settings import Settings
+
+FOLDER = "dashboard"
+MAX_PAGE_BYTES = 5_000_000
+
+
+def write(building: Path, database: str, manifest: Mapping[str, Any], settings: Settings) -> list[str]:
+    """Write the dashboard into the folder of a release that is being built.
+
+    Args:
+        building: that folder; its database is complete and closed.
+        database: name of the database in it.
+        manifest: what the release says of itself: feeds, gates, acceptances.
+        settings: whether pages of persons are allowed, and the reporting currency.
+
+    Returns:
+        The files written, relative to the folder of the release.
+    """
+    folder = building / FOLDER
+    (folder / "assets").mkdir(parents=True)
+    written = []
+    with duckdb.connect(str(building / database), read_only=True) as con:
+        for name, text in _pages(con, manifest, settings).items():
+            (folder / name).write_text(text, encoding="utf-8")
+            written.append(f"{FOLDER}/{name}")
+    for name, text in {**assets.shared(), assets.vega_name(): assets.vega()}.items():
+        (folder / "assets" / name).write_text(text, encoding="utf-8")
+        written.append(f"{FOLDER}/assets/{name}")
+    return written
+
+
+def _pages(con: duckdb.DuckDBPyConnection, manifest: Mapping[str, Any], settings: Settings) -> dict[str, str]:
+    """Text of every page by file name."""
+    allows_persons = settings.config.dashboard.personal_data
+    pages = [page for page in PAGES if allows_persons or not page.is_personal]
+    tables = data.tables_of(con)
+    told = data.definitions(con)
+    held_against = data.targets(con, tables)
+    calendar = data.calendar(con, manifest["data_through"])
+    answers: dict[Any, Any] = {}
+    template = _template()
+    common = {
+        "release": manifest["release"],
+        "publishedAt": manifest["published_at"],
+        **calendar,
+        "currency": settings.config.business.reporting_currency,
+        "stale": [state["feed"] for state in manifest["feeds"] if state["is_stale"]],
+        "pages": [page.name for page in pages],
+        "languages": list(assets.LANGUAGES),
+        "personalData": allows_persons,
+    }
+    by_fineness = {fine: _series(con, pages, calendar, fine) for fine in {page.fine for page in pages}}
+    texts = {}
+    for page in pages:
+        names = sorted(page.metrics) if page.metrics else []
+        head = {
+            **common,
+            "page": page.name,
+            "blocks": [_block(con, block, tables, answers) for block in page.blocks],
+            "metrics": {name: told[name] for name in names if name in told},
+            "targets": {name: held_against[name] for name in names if name in held_against},
+        }
+        if page.name == "data-health":
+            head |= {
+                "feeds": manifest["feeds"],
+                "gates": manifest["gates"],
+                "acceptances": manifest["acceptances"],
+                "deliveries": len(manifest["deliveries"]),
+                "quarantined": sum(one["rows_quarantined"] or 0 for one in manifest["deliveries"]),
+                "metrics": {name: _brief(one) for name, one in told.items()},
+                "versions": manifest["versions"],
+            }
+        # a metric that is only named, in a table of restatements
+        others = {
+            row[1]: {"labels": told[row[1]]["labels"], "unit": told[row[1]]["unit"]}
+            for block in head["blocks"]
+            if block["kind"] == "restated" and "rows" in block
+            for row in block["rows"]["rows"]
+            if row[1] in told and row[1] not in head["metrics"]
+        }
+        head |= {"names": others} if others else {}
+        drawn = ",\n".join(f"{json.dumps(name)}:[{','.join(by_fineness[page.fine].get(name, ()))}]" for name in names)
+        payload = f'{_json(head)[:-1]},"series":{{{drawn}}}}}'
+        texts[page.file] = template.render(page=page, data=_in_script(payload), vega=assets.vega_name(), words=_english)
+    return texts
+
+
+def _series(
+    con: duckdb.DuckDBPyConnection, pages: list[Page], calendar: dict[str, Any], fine: tuple[str, ...]
+) -> dict[str, list[str]]:
+    return data.series(con, set().union(*(page.metrics for page in pages if page.fine == fine)), calendar, fine)
+
+
+def _brief(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """What a list of all metrics says of one."""
+    return {key: definition[key] for key in ("labels", "is_on", "why_off", "is_stale", "data_through", "feeds", "unit", "mart")}
+
+
+def _block(con: duckdb.DuckDBPyConnection, block: Block, tables: set[str], answers: dict[Any, Any]) -> dict[str, Any]:
+    """A block as its function in the browser takes it."""
+    one: dict[str, Any] = {"kind": block.kind, "word": block.word, "picks": list(block.picks), "options": block.options}
+    if missing := sorted(set(block.marts) - tables):
+        one["missing"] = missing
+    elif block.rows is not None:
+        if block.rows not in answers:
+            answers[block.rows] = block.rows(con)
+        one["rows"] = answers[block.rows]
+    return one
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=str, allow_nan=False)
+
+
+def _in_script(text: str) -> str:
+    """JSON that cannot end the script element it stands in: no `<` is left, and JSON allows its escape anywhere in a text."""
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _english(key: str) -> str:
+    return assets.words()[key]["en"]
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("orchestration.lib.dashboard"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html.j2")

@@ -1,0 +1,264 @@
+"""The dashboard as a reader opens it: Chromium, from disk, without a network.
+
+Belongs here: what only a browser can tell: nothing failed and nothing was asked for outside, numbers on the page are the
+release's, choices change what they should, axe-core finds nothing serious. Does not: the data of the pages and their words
+(tests/unit/test_dashboard.py).
+
+One browser for the whole file. Skipped where there is no Chromium (Debian: `apt install chromium`).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Iterator
+from datetime import date
+from importlib.resources import files
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import duckdb
+import pytest
+
+from orchestration.lib import dashboard
+from orchestration.lib.dashboard.pages import PAGES
+from orchestration.settings import Settings
+from tests.company import Whole, release_of
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (Debian: apt install chromium)")
+
+
+@pytest.fixture(scope="module")
+def folder(whole: Whole, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every page of the company's current release, that of persons too."""
+    release = release_of(whole.home).parent.resolve()
+    manifest = json.loads((release / "manifest.json").read_text())
+    building = tmp_path_factory.mktemp("dashboard")
+    (building / "cx.duckdb").symlink_to(release / "cx.duckdb")
+    config = Settings(whole.home).config
+    allowed = config.model_copy(update={"dashboard": config.dashboard.model_copy(update={"personal_data": True})})
+    told = {**manifest, "data_through": date.fromisoformat(manifest["data_through"])}
+    dashboard.write(building, "cx.duckdb", told, SimpleNamespace(config=allowed))
+    return building / "dashboard"
+
+
+@pytest.fixture(scope="module")
+def con(whole: Whole) -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect(str(release_of(whole.home)), read_only=True) as con:
+        yield con
+
+
+class Reader:
+    """A page in the browser, with everything it complained of and everything it asked for."""
+
+    def __init__(self, context: Any, folder: Path) -> None:
+        self.folder, self.page = folder, context.new_page()
+        self.complaints: list[str] = []
+        self.asked: list[str] = []
+        self.page.on("console", lambda told: self.complaints.append(told.text) if told.type in ("error", "warning") else None)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", lambda request: self.asked.append(request.url))
+
+    def open(self, name: str, choices: str = "") -> Any:
+        """Open a page anew, with choices as they stand in its address."""
+        self.page.goto("about:blank")
+        self.page.goto((self.folder / f"{name}.html").as_uri() + choices)
+        assert self.page.evaluate("document.documentElement.dataset.ready") == "yes"
+        return self.page
+
+    def draw(self) -> int:
+        """Scroll until every chart is drawn; how many there are."""
+        # Charts are drawn where they come into view.
+        self.page.evaluate(
+            "async () => { for (let y = 0; y < document.documentElement.scrollHeight; y += 700) {"
+            " window.scrollTo(0, y); await new Promise((done) => setTimeout(done, 30)); } }"
+        )
+        self.page.wait_for_function(
+            "[...document.querySelectorAll('.plot')].every((one) => one.dataset.drawn || !one.isConnected)", timeout=60_000
+        )
+        return self.page.evaluate("document.querySelectorAll('.plot svg').length")
+
+
+@pytest.fixture(scope="module")
+def reader(folder: Path) -> Iterator[Reader]:
+    sync_api = pytest.importorskip("playwright.sync_api", reason="the dev extra is not installed")
+    with sync_api.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        context = browser.new_context(offline=True, locale="en-GB", viewport={"width": 1440, "height": 900})
+        yield Reader(context, folder)
+        browser.close()
+
+
+def axe_findings(page: Any) -> list[str]:
+    """What axe-core calls serious or critical."""
+    page.evaluate(files("axe_playwright_python").joinpath("axe.min.js").read_text())
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{one['id']}: {one['help']} at {one['nodes'][0]['target']}: {one['nodes'][0].get('failureSummary')}"
+        for one in found["violations"]
+        if one["impact"] in ("serious", "critical")
+    ]
+
+
+def attributes(page: Any, selector: str) -> list[dict[str, Any]]:
+    """The data attributes of every element, and its class."""
+    return page.evaluate(
+        "(selector) => [...document.querySelectorAll(selector)].map((one) => ({class: one.className, ...one.dataset}))", selector
+    )
+
+
+def figures(page: Any) -> list[dict[str, Any]]:
+    """Every figure on the page with its data attributes."""
+    return attributes(page, ".tile .value[data-value]")
+
+
+def in_release(con: duckdb.DuckDBPyConnection, one: dict[str, Any], through: date) -> tuple[Any, ...]:
+    """The figure as SQL has it: (value, low, high, is_final) of one period."""
+    last = min(date.fromisoformat(one["last"]), through)
+    found = con.execute(
+        "select value, interval_low, interval_high, is_final from marts.metric_daily "
+        "where metric = ? and grain = ? and metric_date = ? and cast(dimensions as json) = cast(? as json)",
+        [one["metric"], one["grain"], last, one["dimensions"]],
+    ).fetchall()
+    assert len(found) == 1, (one, found)
+    return found[0]
+
+
+def same(shown: str | None, true: float | None) -> bool:
+    if shown is None or true is None:
+        return shown is None and true is None
+    return math.isclose(float(shown), true, rel_tol=1e-9, abs_tol=1e-9)
+
+
+@pytest.mark.parametrize("page", [page.name for page in PAGES])
+def test_a_page_opens_from_disk_without_a_word_and_asks_for_nothing_outside(reader: Reader, page: str) -> None:
+    reader.complaints.clear()
+    reader.asked.clear()
+    opened = reader.open(page)
+    paint = opened.evaluate("performance.getEntriesByName('first-contentful-paint').map((one) => one.startTime)")
+    drawn = reader.draw()
+    assert reader.complaints == []
+    outside = [url for url in reader.asked if not url.startswith((reader.folder.as_uri() + "/", "data:", "about:"))]
+    assert outside == []
+    assert paint == [] or paint[0] < 2000
+    assert drawn > 0 or page in ("data-health", "agents", "customer-360")
+    assert (reader.folder / f"{page}.html").stat().st_size < dashboard.MAX_PAGE_BYTES
+    assert opened.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert axe_findings(opened) == []
+
+
+@pytest.mark.parametrize("page", ["index", "customers", "contact-centre", "voice", "commerce"])
+def test_figures_are_those_of_the_release(reader: Reader, con: duckdb.DuckDBPyConnection, whole: Whole, page: str) -> None:
+    shown = figures(reader.open(page))
+    assert len(shown) >= 10
+    for one in shown:
+        value, low, high, is_final = in_release(con, one, whole.company.data_through)
+        assert same(one["value"], value) and same(one.get("low"), low) and same(one.get("high"), high), one
+        assert (one["final"] == "true") == is_final, one
+
+
+def test_a_longer_period_divides_summed_parts(reader: Reader, con: duckdb.DuckDBPyConnection) -> None:
+    shown = {one["metric"]: one for one in figures(reader.open("contact-centre", "#period=all"))}
+    for metric in ("fcr_rate", "resolution_time", "transfer_rate", "contact_volume"):
+        one = shown[metric]
+        scale, true = con.execute(
+            "select any_value(m.scale), if(any_value(m.class) = 'additive', sum(numerator), sum(numerator) / sum(denominator)) "
+            "from marts.metric_daily d join marts.metrics m using (metric) "
+            "where metric = ? and grain = 'day' and breakdown = 'total'",
+            [metric],
+        ).fetchone()
+        assert same(one["value"], scale * true), one
+
+
+def test_a_filter_changes_what_has_that_dimension_and_says_so_of_the_rest(
+    reader: Reader, con: duckdb.DuckDBPyConnection, whole: Whole
+) -> None:
+    everything = {one["metric"]: one for one in figures(reader.open("index"))}
+    page = reader.open("index")
+    page.select_option("#choose-only", "channel:phone")
+    phone = {one["metric"]: one for one in figures(page)}
+    assert json.loads(phone["contact_volume"]["dimensions"]) == {"channel": "phone"}
+    assert float(phone["contact_volume"]["value"]) < float(everything["contact_volume"]["value"])
+    for metric in ("contact_volume", "fcr_rate", "resolution_time"):
+        assert same(phone[metric]["value"], in_release(con, phone[metric], whole.company.data_through)[0])
+    assert phone["net_sales"] == everything["net_sales"]
+    assert "not split by Channel" in page.inner_text("[data-metric=net_sales]")
+    page.select_option("#choose-period", "w1")
+    week = {one["metric"]: one for one in figures(page)}["contact_volume"]
+    assert week["grain"] == "week" and same(week["value"], in_release(con, week, whole.company.data_through)[0])
+    page.reload()  # the choice stands in the address
+    assert {one["metric"]: one for one in figures(page)}["contact_volume"] == week
+
+
+def test_members_and_hours_are_those_of_the_release(reader: Reader, con: duckdb.DuckDBPyConnection) -> None:
+    page = reader.open("contact-centre", "#period=all")
+    cells = attributes(page, "[data-block=channels] td[data-metric=fcr_rate]")
+    true = con.execute(
+        "select dimensions ->> 'channel', sum(numerator) / sum(denominator) from marts.metric_daily "
+        "where metric = 'fcr_rate' and grain = 'day' and breakdown = 'channel' group by 1 having sum(denominator) > 0"
+    ).fetchall()
+    assert {name: pytest.approx(value) for name, value in true} == {one["member"]: float(one["value"]) for one in cells}
+    hours = attributes(page, "td[data-hour]")
+    counted = con.execute(
+        "select channel, hour, sum(inbound) from marts.contact_volume_daily group by all having sum(inbound) > 0"
+    ).fetchall()
+    shown = {(one["channel"], int(one["hour"])): int(one["value"]) for one in hours if one["value"] != "0"}
+    assert {(channel, hour): int(count) for channel, hour, count in counted} == shown
+
+
+def test_agents_with_small_samples_are_grey(reader: Reader, con: duckdb.DuckDBPyConnection) -> None:
+    page = reader.open("agents", "#period=all")
+    shown = attributes(page, "td[data-metric=agent_fcr_to_team]")
+    true = con.execute(
+        "select agent_id, sum(fcr_resolved) / sum(expected_fcr_resolved), sum(fcr_cases) < 10 from marts.agent_performance_daily "
+        "group by all having sum(expected_fcr_resolved) > 0"
+    ).fetchall()
+    assert {agent: (pytest.approx(value), small) for agent, value, small in true} == {
+        one["agent"]: (float(one["value"]), "is-small" in one["class"]) for one in shown
+    }
+
+
+def test_somebody_is_found_and_the_next_action_said(reader: Reader, con: duckdb.DuckDBPyConnection) -> None:
+    person, rule, value = con.execute(
+        "select person_id, next_best_action_rule, clv_historic from marts.customer_360 where next_best_action_rule <> 'no_rule' "
+        "and clv_historic > 0 order by person_id desc limit 1"
+    ).fetchone()
+    page = reader.open("customer-360")
+    page.fill("#find", person)
+    page.click(f"text={person}")
+    card = page.inner_text(".card")
+    assert person in card and rule.replace("_", " ") in card and f"{float(value):,.0f}"[:3] in card
+
+
+def test_a_definition_is_one_key_away_and_words_change_with_the_language(reader: Reader) -> None:
+    page = reader.open("index")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.focus("[data-metric=fcr_rate] .define")
+    page.keyboard.press("Enter")
+    told = page.inner_text("dialog")
+    assert "resolved_first_contact / issues" in told and "95 % interval" in told
+    page.keyboard.press("Escape")
+    assert page.query_selector("dialog") is None
+    page.select_option("#choose-language", "de")
+    assert page.inner_text("h1") == "Überblick"
+    assert page.inner_text("[data-metric=fcr_rate] h3") == "Erstlösungsquote"
+    assert page.evaluate("document.documentElement.lang") == "de"
+    page.select_option("#choose-language", "en")
+
+
+@pytest.mark.parametrize("page", ["index", "agents", "customers"])
+def test_dark_and_on_a_telephone_nothing_runs_off_the_page(reader: Reader, page: str) -> None:
+    opened = reader.open(page)
+    opened.select_option("#choose-theme", "dark")
+    opened.set_viewport_size({"width": 390, "height": 844})
+    try:
+        reader.draw()
+        assert opened.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        assert axe_findings(opened) == []
+    finally:
+        opened.select_option("#choose-theme", "auto")
+        opened.set_viewport_size({"width": 1440, "height": 900})

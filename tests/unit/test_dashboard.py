@@ -1,0 +1,259 @@
+"""The dashboard's pages without a browser: what they hold, what they may not hold, and their words.
+
+Belongs here: data of a page against pandas on a small release written by hand, escaping, translations, the setting for
+persons. Does not: what the browser makes of it (tests/e2e/test_dashboard.py).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import date
+from html.parser import HTMLParser
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import duckdb
+import pandas as pd
+import pytest
+
+from orchestration.lib import dashboard
+from orchestration.lib.dashboard import assets, data
+from orchestration.lib.dashboard.pages import PAGES
+from orchestration.settings import CxConfig
+
+HOSTILE = "</script><script>alert(1)</script><!--\u2028'\"&"
+THROUGH = date(2026, 3, 10)
+MANIFEST = {
+    "release": "20260311T030000Z-aaaa", "published_at": "2026-03-11T03:00:00+00:00", "data_through": THROUGH,
+    "feeds": [{"feed": "contacts", "data_through": date(2026, 3, 9), "is_stale": True, "refused_deliveries": 1, "missing_days": 0,
+               "last_missing_day": None, "reason": HOSTILE}],
+    "gates": {"passed": 3, "not_passed": [HOSTILE]}, "acceptances": [], "deliveries": [], "versions": {},
+}  # fmt: skip
+
+
+def metric(name: str, kind: str = "ratio", **other: Any) -> dict[str, Any]:
+    """A row of `marts.metrics`."""
+    return {
+        "metric": name, "mart": "m", "is_on": True, "why_off": None, "label": name,
+        "labels": json.dumps({language: f"{name} {HOSTILE}" for language in assets.LANGUAGES}), "description": HOSTILE,
+        "formula": "a / b", "class": kind, "unit": "share", "direction": "up", "time_window": "day", "matures": "at once",
+        "parts": ["a", "b"], "denominator": ["b"], "scale": 1, "interval": "wilson", "min_n": 30, "version": 1,
+        "valid_from": date(2025, 1, 1), "owner": "crm", "feeds": ["contacts"], "data_through": date(2026, 3, 9), "is_stale": True,
+        **other,
+    }  # fmt: skip
+
+
+def daily(name: str, grain: str, first: str, last: str, a: float, b: float | None, **other: Any) -> dict[str, Any]:
+    """A row of `marts.metric_daily`."""
+    return {
+        "metric": name, "mart": "m", "grain": grain,
+        "period_start": date.fromisoformat(first), "metric_date": date.fromisoformat(last),
+        "breakdown": "total", "dimensions": "{}", "parts": json.dumps({"a": a, "b": b}), "numerator": float(a), "denominator": b,
+        "value": a / b if b else None, "interval_low": None, "interval_high": None, "n": b, "is_final": True,
+        "final_on": date.fromisoformat(last), **other,
+    }  # fmt: skip
+
+
+CELL = {"breakdown": "cell", "dimensions": '{"basis":"inactivity","plan":"all"}'}
+METRICS = [
+    metric("fcr_rate"),
+    metric("contact_volume", "additive", unit="count", parts=["inbound"], denominator=[], interval="none"),
+    metric("churn_rate", "distinct"),
+    metric("net_sales", "additive", is_on=False, why_off="needs orders in cx.toml", unit="currency"),
+]
+DAILY = [
+    daily("fcr_rate", "month", "2026-01-01", "2026-01-31", 30, 40.0),
+    daily("fcr_rate", "month", "2026-03-01", "2026-03-10", 5, 8.0, is_final=False, final_on=date(2026, 3, 17)),
+    daily("fcr_rate", "month", "2026-01-01", "2026-01-31", 3, 4.0, breakdown="channel",
+          dimensions=json.dumps({"channel": HOSTILE})),
+    daily("fcr_rate", "week", "2026-03-09", "2026-03-10", 1, 2.0),
+    daily("fcr_rate", "day", "2026-03-10", "2026-03-10", 1, 2.0),
+    daily("contact_volume", "month", "2026-01-01", "2026-01-31", 100, None, value=100.0, n=None),
+    daily("churn_rate", "trailing_30d", "2026-01-30", "2026-02-28", 4, 50.0, **CELL),
+    daily("churn_rate", "trailing_30d", "2026-01-31", "2026-03-01", 3, 50.0, **CELL),
+    daily("churn_rate", "trailing_30d", "2026-02-09", "2026-03-10", 5, 50.0, **CELL),
+    daily("churn_rate", "trailing_30d", "2026-01-10", "2026-02-08", 6, 50.0, **CELL),
+    daily("churn_rate", "trailing_30d", "2026-02-04", "2026-03-05", 9, 50.0, **CELL),
+]  # fmt: skip
+
+
+@pytest.fixture
+def building(tmp_path: Path) -> Iterator[Path]:
+    """The folder of a release with these rows, and one person."""
+    metrics, rows = pd.DataFrame(METRICS), pd.DataFrame(DAILY)  # noqa: F841 (read by name)
+    person = {
+        "person_id": [HOSTILE], "customer_state": ["active"], "first_order_date": [THROUGH], "last_order_date": [THROUGH],
+        "orders": [1],
+        "clv_historic": [12.5], "clv_simple": [None], "orders_trailing_365d": [1], "lapses_on": [None], "plans": [None],
+        "contract_ends_on": [None], "owned_products": ["SKU-OF-SOMEBODY"], "open_cases": [0], "oldest_open_case_days": [None],
+        "last_case_topic": [None], "last_contact_date": [None], "last_nps": [None], "last_nps_date": [None], "last_csat": [None],
+        "last_csat_of": [None], "last_csat_date": [None], "next_product": [None], "next_product_lift": [1.234],
+        "next_best_action": [None], "next_best_action_rule": ["no_rule"],
+    }  # fmt: skip
+    persons = pd.DataFrame(person)  # noqa: F841
+    with duckdb.connect(str(tmp_path / "cx.duckdb")) as con:
+        con.execute("create schema marts")
+        con.execute("create table marts.metrics as select * replace (cast(valid_from as date) as valid_from, "
+                    "cast(data_through as date) as data_through) from metrics")  # fmt: skip
+        con.execute("create table marts.metric_daily as select * replace (cast(period_start as date) as period_start, "
+                    "cast(metric_date as date) as metric_date, cast(final_on as date) as final_on) from rows")  # fmt: skip
+        con.execute("create table marts.customer_360 as from persons")
+        con.execute("create table marts.releases as select 'r' as release, timestamp '2026-03-11' as published_at, "
+                    "date '2026-03-10' as data_through, ['fcr_rate'] as metrics")  # fmt: skip
+        con.execute(
+            "create table marts.restatements as select 'fcr_rate' as metric, 'r' as release, "
+            "timestamp '2026-03-11' as published_at, "
+            "date '2026-03-01' as metric_date, 'restatement' as kind, $1 as cause, 0.5 as old_value, 0.6 as new_value",
+            [HOSTILE],
+        )
+    yield tmp_path
+
+
+def settings(**dashboard_table: Any) -> Any:
+    return SimpleNamespace(config=CxConfig.model_validate({"dashboard": dashboard_table}))
+
+
+class Page(HTMLParser):
+    """Scripts, links and the data of a page, as an HTML parser sees them."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.scripts: list[dict[str, str | None]] = []
+        self.loads: list[str] = []
+        self.content: list[str] = []
+        self.policy, self._in_data = "", False
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        told = dict(attributes)
+        if tag == "script":
+            self.scripts.append(told)
+            self._in_data = told.get("type") == "application/json"
+        if tag == "meta" and told.get("http-equiv") == "Content-Security-Policy":
+            self.policy = told["content"] or ""
+        self.loads += [told[name] or "" for name in ("src", "href") if name in told]
+
+    def handle_endtag(self, tag: str) -> None:
+        self._in_data = self._in_data and tag != "script"
+
+    def handle_data(self, text: str) -> None:
+        if self._in_data:
+            self.content.append(text)
+
+    @property
+    def data(self) -> dict[str, Any]:
+        return json.loads("".join(self.content))
+
+
+def read(building: Path, name: str) -> Page:
+    return Page((building / "dashboard" / f"{name}.html").read_text(encoding="utf-8"))
+
+
+def test_a_hostile_value_ends_no_script_and_arrives_whole(building: Path) -> None:
+    dashboard.write(building, "cx.duckdb", MANIFEST, settings(personal_data=True))
+    for page in PAGES:
+        opened = read(building, page.name)
+        assert [one.get("type") or one.get("src") for one in opened.scripts] == [
+            "application/json", "assets/dashboard.js", f"assets/{assets.vega_name()}"
+        ]  # fmt: skip
+        assert "unsafe-eval" not in opened.policy and "script-src 'self' file:;" in opened.policy
+        assert all(url.startswith(("assets/", "#main", "data:,")) for url in opened.loads)
+    assert read(building, "customer-360").data["blocks"][0]["rows"]["rows"][0][0] == HOSTILE
+    health = read(building, "data-health").data
+    assert health["feeds"][0]["reason"] == HOSTILE and health["gates"]["not_passed"] == [HOSTILE]
+    contact = read(building, "contact-centre").data
+    assert contact["metrics"]["fcr_rate"]["labels"]["nl"] == f"fcr_rate {HOSTILE}"
+    assert {one["d"].get("channel") for one in contact["series"]["fcr_rate"]} == {None, HOSTILE}
+
+
+def test_series_hold_what_the_rows_say(building: Path) -> None:
+    dashboard.write(building, "cx.duckdb", MANIFEST, settings())
+    told = read(building, "index").data
+    months, weeks = told["months"], told["weeks"]
+    assert (months[0], months[-1], weeks[0], weeks[-1]) == ("2026-01-01", "2026-03-01", "2025-12-29", "2026-03-09")
+    rows = pd.DataFrame(DAILY)
+    total = next(one for one in told["series"]["fcr_rate"] if one["g"] == "M" and one["b"] == "total")
+    expected = rows[(rows.metric == "fcr_rate") & (rows.grain == "month") & (rows.breakdown == "total")]
+    assert [months[n] for n in total["t"]] == [str(day) for day in expected.period_start]  # February has no row
+    assert (total["n"], total["k"], total["c"]) == (expected.numerator.tolist(), expected.denominator.tolist(), 1)
+    assert total["p"] == {"1": "2026-03-17"}
+    week = next(one for one in told["series"]["fcr_rate"] if one["g"] == "W")
+    assert (weeks[week["s"]], week["n"], week["k"]) == ("2026-03-09", [1], [2])
+    assert "k" not in told["series"]["contact_volume"][0] and told["series"]["contact_volume"][0]["n"] == [100]
+
+
+def test_a_trailing_period_stands_at_the_end_of_months_and_weeks_beside_the_one_before(building: Path) -> None:
+    dashboard.write(building, "cx.duckdb", MANIFEST, settings())
+    by_grain = {one["g"]: one for one in read(building, "index").data["series"]["churn_rate"]}
+    # ends of January and February, and how far data go; of 28 February the one before ended on 29 January: there is none
+    assert (by_grain["M"]["o"], by_grain["M"]["s"], by_grain["M"]["v"]) == ("trailing_30d", 1, [0.08, 0.1])
+    assert by_grain["M"]["q"] == [None, 0.12]
+    # Sundays 8 February and 1 March, and 10 March
+    assert by_grain["W"]["v"] == [0.12, 0.06, 0.1]
+
+
+def test_a_metric_that_is_off_is_told(building: Path) -> None:
+    dashboard.write(building, "cx.duckdb", MANIFEST, settings())
+    told = read(building, "index").data
+    assert told["metrics"]["net_sales"]["is_on"] is False and told["series"]["net_sales"] == []
+    assert next(one for one in told["blocks"] if one["kind"] == "cohorts")["missing"] == ["retention_cohorts"]
+
+
+def test_persons_are_written_only_where_it_is_allowed(building: Path) -> None:
+    files = dashboard.write(building, "cx.duckdb", MANIFEST, settings())
+    assert not any("customer-360" in name for name in files)
+    assert "customer-360" not in read(building, "index").data["pages"]
+    assert not any("SKU-OF-SOMEBODY" in path.read_text() for path in (building / "dashboard").rglob("*.*"))
+    assert read(building, "data-health").data["personalData"] is False
+    assert {str(path.relative_to(building)) for path in (building / "dashboard").rglob("*.*")} == set(files)
+
+
+def test_no_more_persons_than_a_page_can_hold(building: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with duckdb.connect(str(building / "cx.duckdb")) as con:
+        con.execute("insert into marts.customer_360 select c.* replace ('p' || i as person_id, i as clv_historic) "
+                    "from marts.customer_360 c, range(20) t(i)")  # fmt: skip
+    monkeypatch.setattr(data, "MAX_PERSONS", 5)
+    dashboard.write(building, "cx.duckdb", MANIFEST, settings(personal_data=True))
+    found = read(building, "customer-360").data["blocks"][0]["rows"]
+    assert [row[0] for row in found["rows"]] == ["p19", "p18", "p17", "p16", "p15"] and found["of"] == 21
+
+
+def test_every_word_is_said_in_five_languages() -> None:
+    for key, texts in assets.words().items():
+        assert tuple(texts) == assets.LANGUAGES, key
+        assert all(isinstance(text, str) and text.strip() for text in texts.values()), key
+        holes = {language: sorted(re.findall(r"\{(\w+)\}", text)) for language, text in texts.items()}
+        assert all(found == holes["en"] for found in holes.values()), (key, holes)
+
+
+def test_every_word_that_is_used_is_there() -> None:
+    script = "\n".join(assets._text(f"static/{name}.js") for name in assets.SCRIPTS)
+    used = set(re.findall(r'\bt\("([\w.-]+)"', script)) | set(re.findall(r'(?:row|field|select)\("([\w.-]+)"', script))
+    used = {key for key in used if not key.endswith(".")}  # those are put together: t("dim." + name)
+    used |= {f"page.{page.name}" for page in PAGES} | {block.word for page in PAGES for block in page.blocks}
+    used |= {group["word"] for page in PAGES for block in page.blocks for group in block.options.get("groups", ())}
+    assert used - set(assets.words()) == set()
+
+
+def test_every_metric_and_mart_of_a_page_is_in_the_project() -> None:
+    from orchestration.lib.dbt_manifest import marts, metrics
+
+    for page in PAGES:
+        assert page.metrics - set(metrics()) == set(), page.name
+        for block in page.blocks:
+            assert set(block.marts) - set(marts()) - {"restatements", "releases"} == set(), block.word
+
+
+def test_vega_is_made_once_an_environment_and_says_whose_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import vl_convert
+
+    made = []
+    monkeypatch.setattr(vl_convert, "javascript_bundle", lambda: made.append(1) or "window.vegaEmbed = 1;")
+    monkeypatch.setattr(assets.sys, "prefix", str(tmp_path))
+    first, second = assets.vega(), assets.vega()
+    assert first == second and len(made) == 1 and "BSD 3-Clause" in first and "window.vegaEmbed = 1;" in first
+    monkeypatch.setattr(assets.sys, "prefix", "/proc/nobody/writes/here")
+    assert assets.vega() == first and len(made) == 2
