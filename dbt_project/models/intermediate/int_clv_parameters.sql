@@ -1,5 +1,6 @@
 -- grain: one row per segment and day of a fit that scores: the parameters of its purchase model and its spend model
-{{ config(materialized='table') }}
+{# A view: the snapshot of a month is taken in the middle of a run, and a fit just before it is in there (orchestration/lib/clv_snapshot.py). #}
+{{ config(materialized='view') }}
 -- depends_on: {{ ref('int_customer_purchases') }}: fits are made of it
 
 select
