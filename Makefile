@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup docs docs-site demo test test-slow soak mutants kills disk-full fuzz two-years lint ui bench interface lock clean
+.PHONY: setup docs docs-site demo test test-slow soak mutants kills disk-full fuzz two-years lint ui bench duckdb-versions interface lock clean
 
 setup: $(STAMP) dbt_project/target/.parsed  ## virtual environment from requirements.lock, this package, the dbt manifest
 
@@ -65,6 +65,9 @@ docs-site: setup  ## docs/ as a site in site/, without network: broken links are
 docs: setup  ## docs/metrics.md, the catalogue of metrics, from the registry; docs/contracts.md from the contracts
 	@$(BIN)/python -m orchestration.lib.catalogue
 	@$(BIN)/python -m data_quality.documentation
+
+duckdb-versions: setup  ## the current release of CX_HOME opened by DuckDB 1.4, 1.5 and 2.0, each installed beside: all must say the same
+	@$(BIN)/python -m tests.duckdb_versions $(RELEASE)
 
 interface: setup  ## data_quality/published_columns.yml, what readers may rely on, from the contracts; refuses what would break it (docs/bi.md)
 	@$(BIN)/python -m orchestration.lib.interface

@@ -1,7 +1,7 @@
 """`cx`: a thin layer over the same Dagster jobs that the schedules and the UI run.
 
 Belongs here: arguments, progress, tables, exit codes. Does not: any work; a command that works starts a job.
-Exit codes: 0 fine, 1 error, 2 a gate stopped publishing, 3 published with a stale feed.
+Exit codes: 0 fine, 1 error, 2 a gate stopped publishing, 3 published with a stale feed, or not to PostgreSQL.
 Heavy imports (Dagster 1 s, dbt 1.5 s, Great Expectations 3 s) happen in the commands that need them.
 """
 
@@ -23,7 +23,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from orchestration.commands import clv, quarantine, suggest
+from orchestration.commands import clv, publish, quarantine, suggest
 from orchestration.commands import report as report_command
 from orchestration.commands.accept import accept, print_acceptances
 from orchestration.commands.init import init
@@ -42,7 +42,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Daily customer-experience marts from your exports. State lives in CX_HOME (default ./.cx), "
     "configuration in CX_CONFIG (default CX_HOME/landing/cx.toml).",
-    epilog="Exit codes: 0 fine, 1 error, 2 a gate stopped publishing, 3 published with a stale feed.",
+    epilog="Exit codes: 0 fine, 1 error, 2 a gate stopped publishing, 3 published with a stale feed, or not to PostgreSQL.",
 )
 # No markup: values and messages hold brackets. Piped tables are not folded at 80 columns.
 out = Console(highlight=False, soft_wrap=True, markup=False, width=None if sys.stdout.isatty() else 240)
@@ -55,6 +55,7 @@ app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(clv.app, name="clv")
 app.command()(report_command.report)
 app.add_typer(suggest.app, name="suggest")
+app.add_typer(publish.app, name="publish")
 Day = Annotated[datetime | None, typer.Option("--day", formats=["%Y-%m-%d"], help="Take exactly this delivery day.")]
 
 
@@ -115,7 +116,7 @@ def verify(as_json: Json = False) -> None:
 @app.command()
 def status(as_json: Json = False) -> None:
     """Show the current release, the feeds behind it, and what is waiting."""
-    from orchestration.lib import acceptances, release
+    from orchestration.lib import acceptances, postgres, release
     from orchestration.lib import report as reports
     from orchestration.lib.run_lock import holder
 
@@ -128,6 +129,7 @@ def status(as_json: Json = False) -> None:
         "data_through": manifest and manifest["data_through"],
         "published_at": manifest and manifest["published_at"],
         "releases": release.releases(settings),
+        "postgres": postgres.state(settings) if settings.config_path.exists() else None,
         "marts": manifest["marts"] if manifest else {},
         "marts_off": manifest["marts_off"] if manifest else {},
         "feeds": manifest["feeds"] if manifest else [],
@@ -158,6 +160,9 @@ def status(as_json: Json = False) -> None:
             out.print(f"off       {len(off)} marts, of feeds that cx.toml has not ({', '.join(feeds)}); --json names them")
         for sentence in manifest["gates"]["not_passed"]:
             out.print(sentence)
+    if copy := state["postgres"]:
+        of = "up to date" if not copy["is_behind"] else f"has {copy['release'] or 'no release yet'}: run cx publish postgres"
+        out.print(f"postgres  {of}" + (f" ({copy['problem']})" if copy["problem"] else ""))
     if state["acceptances"]:
         print_acceptances(state["acceptances"])
     if last:
@@ -235,6 +240,8 @@ def rollback(
         name = roll_back(settings, release)
     through = manifest_of(settings, name)["data_through"]
     out.print(f"current release is now {name} (through {through}), until the next run publishes")
+    if settings.config_path.exists() and settings.config.postgres is not None:
+        out.print("PostgreSQL has the other one: run cx publish postgres")
 
 
 @app.command()
@@ -565,6 +572,7 @@ def main() -> None:
     from orchestration.lib.dbt_manifest import ManifestError
     from orchestration.lib.explain import ExplainError
     from orchestration.lib.ingest import FilesGone, NothingTaken
+    from orchestration.lib.postgres import PostgresError
     from orchestration.lib.quarantine import QuarantineError
     from orchestration.lib.release import ReleaseError
     from orchestration.lib.run_lock import RunLocked
@@ -580,6 +588,7 @@ def main() -> None:
         ManifestError,
         NotAcceptable,
         NothingTaken,
+        PostgresError,
         QuarantineError,
         ReleaseError,
         RunLocked,

@@ -51,6 +51,8 @@ def plan(settings: Settings, kind: str, window: Window | None, with_fit: bool = 
     assets = [dg.AssetKey(["raw", feed]) for feed in contracts if feed in feeds]
     assets += [dg.AssetKey([_schema(model), model]) for model in sorted(models_on(feeds))]
     assets.append(dg.AssetKey(["release", "current"]))
+    if settings.config.postgres is not None:
+        assets.append(dg.AssetKey(["release", "postgres"]))
     if window is None:
         return RunPlan("rebuild", assets, {KIND_TAG: kind})
     tags = {

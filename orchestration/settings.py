@@ -222,6 +222,15 @@ class Reports(BaseModel):
     keep: int = Field(60, ge=1, le=100_000)
 
 
+def _name_of_a_secret(value: str) -> str:
+    if not re.fullmatch(r"[A-Z][A-Z0-9_]*", value):
+        # Without the value: somebody may have written the secret itself.
+        raise ValueError(
+            "it is the name of an environment variable, like 'CX_ALERT_URLS'; what is secret stands in that variable only"
+        )
+    return value
+
+
 class Alerts(BaseModel):
     """The `[alerts]` table: which outcomes are told, and where the channels' URLs are. They are secrets: never in a file here."""
 
@@ -230,14 +239,31 @@ class Alerts(BaseModel):
     urls_env: str = "CX_ALERT_URLS"
     on: tuple[Literal["failed", "held", "recovered"], ...] = ("failed", "held", "recovered")
 
-    @field_validator("urls_env")
+    _a_name = field_validator("urls_env")(_name_of_a_secret)
+
+
+class Postgres(BaseModel):
+    """The `[postgres]` table: a schema of a PostgreSQL server that each release is copied to. The URL is a secret: never here."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url_env: str = "CX_POSTGRES_URL"
+    schema_name: str = Field("marts", alias="schema")
+    reader: str | None = None
+    """A role that may read it; it must exist."""
+
+    _a_name = field_validator("url_env")(_name_of_a_secret)
+
+    @field_validator("schema_name", "reader")
     @classmethod
-    def _a_name(cls, value: str) -> str:
-        if not re.fullmatch(r"[A-Z][A-Z0-9_]*", value):
-            # Without the value: somebody may have written the secret itself.
+    def _an_identifier(cls, value: str | None) -> str | None:
+        if value is not None and (
+            not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", value)
+            or value.startswith("pg_")
+            or value in ("information_schema", "public")
+        ):
             raise ValueError(
-                "it is the name of an environment variable, like 'CX_ALERT_URLS'; the URLs themselves are secrets and stand "
-                "in that variable only"
+                f"'{value}' is no name for it; write lower case letters, digits and _, like 'marts', and neither pg_ nor public"
             )
         return value
 
@@ -261,6 +287,7 @@ class CxConfig(BaseModel):
     reports: Reports = Reports()
     alerts: Alerts | None = None
     dashboard: Dashboard = Dashboard()
+    postgres: Postgres | None = None
 
     @model_validator(mode="after")
     def _one_source_a_feed_and_pattern(self) -> CxConfig:
@@ -291,9 +318,11 @@ def _problem(issue: dict[str, Any]) -> str:
     tables = {
         (): CxConfig, ("business",): Business, ("feed",): FeedSource, ("reports",): Reports, ("alerts",): Alerts,
         ("dashboard",): Dashboard,
+        ("postgres",): Postgres,
     }  # fmt: skip
     table = tables.get(tuple(part for part in parents if not isinstance(part, int)), Expression)
-    return f"{place}: unknown key '{key}'; write one of {', '.join(table.model_fields)}"
+    known = [about.alias or name for name, about in table.model_fields.items()]
+    return f"{place}: unknown key '{key}'; write one of {', '.join(known)}"
 
 
 class Settings:

@@ -87,6 +87,8 @@ def failing_set(report: dict[str, Any]) -> list[str]:
         return []
     found = {f"{gate['gate']} on {gate['subject']}" for gate in report["gates"] if gate["state"] == "failed"}
     found |= {f"{refused['feed']}: {refused['file']}" for refused in report["refused_standing"]}
+    if reports.is_behind(report):
+        found.add("PostgreSQL is behind")
     of_files = {refused["feed"] for refused in report["refused_standing"]}
     found |= {f"{feed} is stale" for feed in report["stale_feeds"] if feed not in of_files}
     if not found or report["outcome"] == "failed":
@@ -96,7 +98,8 @@ def failing_set(report: dict[str, Any]) -> list[str]:
 
 def message(kind: str, report: dict[str, Any], page: Path) -> tuple[str, str]:
     """Title and text: what failed, what readers see now, the next command, where the report is."""
-    about = ", ".join(report["stale_feeds"]) if kind == "held" else report["outcome"].replace("_", " ")
+    held_up = [*report["stale_feeds"], *(["PostgreSQL"] if reports.is_behind(report) else [])]
+    about = ", ".join(held_up) if kind == "held" else report["outcome"].replace("_", " ")
     about = "another run is at work" if kind == "skipped" else about
     title = f"cxmarts: {report['what']} {'recovered' if kind == 'recovered' else f'{kind}: {about}'}"
     lines = [report["headline"]]

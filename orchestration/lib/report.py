@@ -26,7 +26,7 @@ from data_quality.acceptance import ACCEPTABLE, all_rows, latest
 from data_quality.contract import load_contracts
 from data_quality.rules import ident, literal
 from data_quality.verdict import Verdict, of_run
-from orchestration.lib import disk, release, warehouse
+from orchestration.lib import disk, postgres, release, warehouse
 from orchestration.lib.ingest import text_expression
 from orchestration.settings import ConfigError
 
@@ -99,8 +99,10 @@ def collect(settings: Settings, ran: Ran) -> dict[str, Any]:
     stale |= {
         v.subject: {"feed": v.subject, "reason": v.message} for v in standing if v.severity == "hold" and v.subject not in stale
     }
+    copy = None
     if published:
-        code = STALE if stale else OK
+        copy = postgres.state(settings)
+        code = STALE if stale or (copy and copy["is_behind"]) else OK
     else:
         is_gate = any(v.severity == "block" for v in standing) or any("not published" in problem for problem in problems)
         code = GATE if is_gate else ERROR
@@ -122,6 +124,7 @@ def collect(settings: Settings, ran: Ran) -> dict[str, Any]:
         "readers": readers,
         "stale_feeds": sorted(stale),
         "stale": [stale[feed] for feed in sorted(stale)],
+        "postgres": copy,
         "next": [],
         # A problem that only repeats a verdict is told by the verdict.
         "problems": []
@@ -411,7 +414,8 @@ def _headline(report: dict[str, Any]) -> str:
             return f"Published: every feed is up to date, through {readers['data_through']}."
         case "published_stale":
             feeds = ", ".join(_stale_text(state) for state in report["stale"])
-            return f"Published through {readers['data_through']}, but for {feeds}."
+            through = f"Published through {readers['data_through']}" + (f", but for {feeds}" if feeds else "")
+            return through + (f", but not to PostgreSQL: {report['postgres']['problem']}." if is_behind(report) else ".")
         case "not_published":
             first = f"{failed[0]['gate']} failed on {failed[0]['subject']}" if failed else "a gate was not judged"
             more = f", and so did {_count(len(failed) - 1, 'more gate')}" if len(failed) > 1 else ""
@@ -419,6 +423,11 @@ def _headline(report: dict[str, Any]) -> str:
         case _:
             cause = (report["problems"] or ["the run ended before it published"])[0].rstrip(".")
             return f"{'Not begun' if report['was_refused'] else 'Failed'}: {cause}; {keep}."
+
+
+def is_behind(report: dict[str, Any]) -> bool:
+    """Whether PostgreSQL was to have what this run published, and has another release."""
+    return bool(report.get("postgres") and report["postgres"]["is_behind"])
 
 
 def _causes(report: dict[str, Any]) -> list[dict[str, Any]]:
@@ -463,6 +472,8 @@ def _next(settings: Settings, ran: Ran, report: dict[str, Any], first_refused: d
         if refused["gate"] in ACCEPTABLE:
             file = shlex.quote(refused["file"])
             step("or answer for it as it is, then take it", f'cx accept {refused["gate"]} --delivery {file} --reason "..."')
+    if is_behind(report):
+        step("do what PostgreSQL's message says, then copy the release there again", postgres.AGAIN)
     # A file that was refused is there; what is late comes last, in one line, so that it hides no cause.
     late = [feed for feed in dict.fromkeys(late) if feed not in {refused["feed"] for refused in report["refused_standing"]}]
     if late:
@@ -470,7 +481,7 @@ def _next(settings: Settings, ran: Ran, report: dict[str, Any], first_refused: d
         files = "file" if len(late) == 1 else "files"
         step(f"put the missing {files} of {', '.join(late[:_NAMED])}{more} into {settings.landing}, then take it", again)
     if not steps:
-        if report["outcome"] == "published_stale":
+        if report["outcome"] == "published_stale" and report["stale_feeds"]:
             step(f"deliver what is missing of {', '.join(report['stale_feeds'])}, then take it", again)
         elif report["outcome"] == "not_published":
             step("a check did not run: see the log of the run", "cx ui")
@@ -506,6 +517,9 @@ def sentences(report: dict[str, Any]) -> list[str]:
         subjects = ", ".join(sorted({gate["subject"] for gate in unjudged}))
         said.append(f"not judged, because what they need failed: {_count(len(unjudged), 'gate')} on {subjects}")
     said += [f"stale: {feed} stays at its last good state; see cx status" for feed in report["stale_feeds"]]
+    if is_behind(report):
+        had = report["postgres"]["release"] or "no release yet"
+        said.append(f"not in PostgreSQL, which has {had}: {report['postgres']['problem']}")
     said += [row["sentence"] for row in report["restatements"] if row["kind"] == "restatement"]
     return said + [f"error: {problem}" for problem in report["problems"]]
 

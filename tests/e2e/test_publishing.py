@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import random
 import shutil
@@ -11,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from orchestration.lib import release, report
 from orchestration.lib.simulator import Company, simulate
 from orchestration.lib.warehouse import connect
 from orchestration.settings import DBT_PROJECT_DIR, Settings
+from tests.bi_readers import WAYS, mark, read_while
 from tests.company import release_of, rows_that_differ, run, write_company
 
 CX = Path(sys.executable).parent / "cx"
@@ -129,48 +130,43 @@ def test_a_missing_verdict_is_a_no_and_what_was_not_published_is_not_forgotten(
     _assert_clean(home, company, tmp_path / "clean")
 
 
-def _read_forever(home: Path, stop: multiprocessing.synchronize.Event, report: multiprocessing.Queue) -> None:
-    """Open the release by its stable path, in a loop; every mart of it must carry the same mark."""
-    reads, problems, seen = 0, [], set()
-    while not stop.is_set() or reads == 0:
-        try:
-            with duckdb.connect(str(home / "releases" / "current" / "cx.duckdb"), read_only=True) as con:
-                marks = {con.execute(f"select max(final_on) from marts.{mart}").fetchone()[0] for mart in MARKED}
-            folder = (home / "releases" / "current").resolve()
-            files = [str(folder / "parquet" / mart / "*.parquet") for mart in MARKED]
-            parquet = {duckdb.sql(f"select max(final_on) from '{file}'").fetchone()[0] for file in files}
-            manifest = json.loads((folder / "manifest.json").read_text())
-            if len(marks) != 1 or len(parquet) != 1 or manifest["release"] != folder.name:
-                problems.append(f"mixed: {marks} {parquet}")
-            seen |= marks
-        except Exception as error:
-            problems.append(repr(error))
-        reads += 1
-    report.put((reads, problems, len(seen)))
-
-
-MARKED = ("sales_daily", "churn_daily", "clv_daily", "contact_volume_daily")
-
-
-def test_readers_see_no_error_and_no_mixed_state_during_twenty_publishes(home: Path) -> None:
+@pytest.mark.parametrize("publications", [8, pytest.param(50, marks=pytest.mark.minutes)])
+def test_readers_see_no_error_and_no_mixed_state_while_releases_are_published(home: Path, publications: int) -> None:
+    """By DuckDB, SQLAlchemy, ADBC and Parquet, each in a process of its own."""
     settings = Settings(home)
-    context = multiprocessing.get_context("spawn")
-    stop, report = context.Event(), context.Queue()
-    reader = context.Process(target=_read_forever, args=(home, stop, report))
-    reader.start()
     feeds = {source.feed for source in settings.config.feed}
-    for n in range(20):
-        with connect(settings) as con:
-            for mart in MARKED:
-                con.execute(f"update marts.{mart} set final_on = date '2030-01-01' + {n}")
-                con.execute("insert into ops.rebuilt values (?, null)", [mart])
-            release.publish(con, settings, f"run{n:05d}", feeds, [])
-    stop.set()
-    reads, problems, states = report.get(timeout=60)
-    reader.join()
-    assert problems == []
-    assert reads > 20 and states > 3, (reads, states)
+
+    def publish() -> None:
+        for n in range(publications):
+            with connect(settings) as con:
+                release.publish(con, settings, mark(con, n), feeds, [])
+
+    seen = read_while(home, publish)
+    assert {way: problems for way, (_, problems, _) in seen.items() if problems} == {}
+    assert set(seen) == set(WAYS) and all(reads > publications / 2 and releases > 3 for reads, _, releases in seen.values()), seen
     assert len(release.releases(settings)) == 3
+
+
+def test_who_is_connected_stays_with_the_release_and_who_connects_sees_the_new_one(home: Path) -> None:
+    """By SQLAlchemy and ADBC; also when the release one is connected to is taken off the disk."""
+    settings, path = Settings(home), release_of(home)
+    feeds = {source.feed for source in settings.config.feed}
+    newest = "select max(release) from marts.releases"
+    ways = ("sqlalchemy", "adbc")
+    with ExitStack() as stack:
+        connected = {way: stack.enter_context(WAYS[way](path)) for way in ways}
+        first = release.current(settings)
+        assert {query(newest)[0][0] for query in connected.values()} == {first}
+        for n in range(4):
+            with connect(settings) as con:
+                second = release.publish(con, settings, mark(con, n), feeds, [])
+        assert first not in release.releases(settings)
+        for way in ways:
+            assert connected[way](newest) == [(first,)] and connected[way]("select count(*) from marts.metric_daily")[0][0] > 0
+            with WAYS[way](path) as again:
+                assert again(newest) == [(second,)]
+            with pytest.raises(Exception, match="read-only"):
+                connected[way]("create table marts.mine as select 1")
 
 
 def test_a_bad_file_holds_its_feed_and_nothing_else(home: Path, company: Company, tmp_path: Path) -> None:

@@ -205,9 +205,10 @@ def test_the_page_needs_nothing_else_and_a_file_name_is_never_markup(night: tupl
 
 
 SHAPE = {
-    "format", "run", "kind", "what", "began", "ended", "seconds", "exit_code", "outcome", "was_refused", "headline", "published",
-    "current", "readers", "stale_feeds", "stale", "next", "problems", "warnings", "deliveries", "not_taken", "refused_standing",
-    "gates_passed", "gates", "quarantined", "restatements", "fits", "acceptances", "phases", "slowest",
+    "format", "run", "kind", "what", "began", "ended", "seconds", "exit_code", "outcome", "was_refused", "headline",
+    "published", "current", "readers", "stale_feeds", "stale", "next", "postgres", "problems", "warnings", "deliveries",
+    "not_taken", "refused_standing", "gates_passed", "gates", "quarantined", "restatements", "fits", "acceptances", "phases",
+    "slowest",
 }  # fmt: skip
 
 
