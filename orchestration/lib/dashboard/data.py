@@ -364,8 +364,8 @@ def experience(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     return rows(
         con,
         "select metric_date, window_days, metric_kind, scale_id, band, persons, orders, net_amount, active_at_answer, lost, "
-        "referrals, orders_per_person, net_amount_per_person, churn_rate, referrals_per_person, net_amount_difference, is_final, final_on "
-        "from marts.experience_value_monthly where is_final "
+        "referrals, orders_per_person, net_amount_per_person, churn_rate, referrals_per_person, net_amount_difference, "
+        "is_final, final_on from marts.experience_value_monthly where is_final "
         "qualify metric_date = max(metric_date) over (partition by window_days, metric_kind, scale_id) "
         "order by window_days, metric_kind, scale_id, band",
     )
