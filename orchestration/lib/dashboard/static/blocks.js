@@ -112,7 +112,14 @@ BLOCKS.figures = (block) => {
   return groups.map((group) => h("div.group", null, group.word ? h("h3.eyebrow", null, t(group.word)) : null, h("div.tiles", null, group.picks.map(tiles))));
 };
 
-// What moved more than chance explains: intervals that do not touch, and counts by more than 1.96 roots of their sum.
+// What moved more than chance explains. Of two values with intervals the difference has one, too: R. G. Newcombe, "Interval
+// Estimation for the Difference between Independent Proportions", Statistics in Medicine 17 (1998), 873-890, method 10.
+// Counts: by more than 1.96 roots of their sum. No correction is made for looking at many metrics; the page says how many.
+function isBeyondChance(now, before) {
+  const difference = now.value - before.value;
+  return difference > 0 ? difference > Math.hypot(now.value - now.low, before.high - before.value) : -difference > Math.hypot(now.high - now.value, before.value - before.low);
+}
+
 BLOCKS.moved = (block) => {
   const asked = period(), other = comparedWith(asked), better = [], worse = [], missed = [];
   let judged = 0;
@@ -129,7 +136,7 @@ BLOCKS.moved = (block) => {
     const isCount = told.definition.unit === "count" && told.definition.class === "additive";
     if (!isCount && (told.low === null || !earlier || earlier.low === null)) continue;
     judged += 1;
-    const moved = isCount ? Math.abs(told.value - before) > 1.96 * Math.sqrt(told.value + before) : told.low > earlier.high || told.high < earlier.low;
+    const moved = isCount ? Math.abs(told.value - before) > 1.96 * Math.sqrt(told.value + before) : isBeyondChance(told, earlier);
     if (moved) (isGood(metric, told.value - before) ? better : worse).push({ told, to: before });
   }
   const entry = ({ told, to }, isTarget) => h("li", null, definitionButton(told.metric, told), h("span.now", null, " " + inUnit(told.value, told.definition.unit)),
