@@ -10,6 +10,7 @@ nothing listens, and it works from a mailed or copied folder. Page and data swap
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,13 +19,18 @@ import duckdb
 import jinja2
 
 from orchestration.lib.dashboard import assets, data
-from orchestration.lib.dashboard.pages import PAGES, Block, Page
+from orchestration.lib.dashboard.pages import PAGES, Block
 
 if TYPE_CHECKING:
     from orchestration.settings import Settings
 
+log = logging.getLogger(__name__)
 FOLDER = "dashboard"
 MAX_PAGE_BYTES = 5_000_000
+_NOT_DRAWN = (
+    '<!doctype html><html lang="en"><meta charset="utf-8"><title>Not drawn</title><p>The dashboard of this release could not be '
+    "drawn; the log of its run says why. The numbers are in the release: <code>cx query</code>, cx.duckdb, parquet/.</p></html>\n"
+)
 
 
 def write(building: Path, database: str, manifest: Mapping[str, Any], settings: Settings) -> list[str]:
@@ -42,10 +48,15 @@ def write(building: Path, database: str, manifest: Mapping[str, Any], settings: 
     folder = building / FOLDER
     (folder / "assets").mkdir(parents=True)
     written = []
-    with duckdb.connect(str(building / database), read_only=True) as con:
-        for name, text in _pages(con, manifest, settings).items():
-            (folder / name).write_text(text, encoding="utf-8")
-            written.append(f"{FOLDER}/{name}")
+    try:
+        with duckdb.connect(str(building / database), read_only=True) as con:
+            pages = _pages(con, manifest, settings)
+    except Exception:  # the numbers are judged and right: a page that cannot be drawn keeps them from nobody
+        log.exception("the dashboard of %s could not be drawn", manifest["release"])
+        pages = {PAGES[0].file: _NOT_DRAWN}
+    for name, text in pages.items():
+        (folder / name).write_text(text, encoding="utf-8")
+        written.append(f"{FOLDER}/{name}")
     for name, text in {**assets.shared(), assets.vega_name(): assets.vega()}.items():
         (folder / "assets" / name).write_text(text, encoding="utf-8")
         written.append(f"{FOLDER}/assets/{name}")
@@ -72,7 +83,9 @@ def _pages(con: duckdb.DuckDBPyConnection, manifest: Mapping[str, Any], settings
         "languages": list(assets.LANGUAGES),
         "personalData": allows_persons,
     }
-    by_fineness = {fine: _series(con, pages, calendar, fine) for fine in {page.fine for page in pages}}
+    # One scan for all pages. What only one page draws finely, only that page's metrics are read for.
+    fine = {(metric, name) for page in pages for name in page.fine for metric in page.metrics}
+    drawn = data.series(con, set().union(*(page.metrics for page in pages)), calendar, fine)
     texts = {}
     for page in pages:
         names = sorted(page.metrics) if page.metrics else []
@@ -102,16 +115,10 @@ def _pages(con: duckdb.DuckDBPyConnection, manifest: Mapping[str, Any], settings
             if row[1] in told and row[1] not in head["metrics"]
         }
         head |= {"names": others} if others else {}
-        drawn = ",\n".join(f"{json.dumps(name)}:[{','.join(by_fineness[page.fine].get(name, ()))}]" for name in names)
-        payload = f'{_json(head)[:-1]},"series":{{{drawn}}}}}'
+        listed = ",\n".join(f"{json.dumps(name)}:[{','.join(drawn.get(name, ()))}]" for name in names)
+        payload = f'{_json(head)[:-1]},"series":{{{listed}}}}}'
         texts[page.file] = template.render(page=page, data=_in_script(payload), vega=assets.vega_name(), words=_english)
     return texts
-
-
-def _series(
-    con: duckdb.DuckDBPyConnection, pages: list[Page], calendar: dict[str, Any], fine: tuple[str, ...]
-) -> dict[str, list[str]]:
-    return data.series(con, set().union(*(page.metrics for page in pages if page.fine == fine)), calendar, fine)
 
 
 def _brief(definition: Mapping[str, Any]) -> dict[str, Any]:

@@ -102,7 +102,7 @@ def calendar(con: duckdb.DuckDBPyConnection, through: date) -> dict[str, Any]:
 
 
 def series(
-    con: duckdb.DuckDBPyConnection, metrics: Collection[str], calendar: dict[str, Any], fine: Collection[str] = ()
+    con: duckdb.DuckDBPyConnection, metrics: Collection[str], calendar: dict[str, Any], fine: Collection[tuple[str, str]] = ()
 ) -> dict[str, list[str]]:
     """By metric the JSON texts of its series: one for each grain, breakdown and value of it.
 
@@ -117,9 +117,8 @@ def series(
         con: the release.
         metrics: names; those without rows are absent from the answer.
         calendar: which months and weeks.
-        fine: breakdowns of TOO_FINE that are wanted all the same.
+        fine: (metric, breakdown) of TOO_FINE that are wanted all the same.
     """
-    without = [name for name in TOO_FINE if name not in fine]
     cursor = con.execute(
         """
         with told as (
@@ -142,7 +141,7 @@ def series(
                             )
                         )
                     else t.is_summed and d.grain in ('week', 'month') and d.breakdown <> 'cell'
-                        and not list_contains($without, d.breakdown)
+                        and (not list_contains($too_fine, d.breakdown) or list_contains($fine, d.metric || '/' || d.breakdown))
                 end
                 and d.metric_date >= cast($month as date)
         ),
@@ -183,27 +182,39 @@ def series(
             join marts.metric_daily b
                 on b.metric = a.metric and b.grain = a.grain and b.dimensions = a.dimensions
                 and b.metric_date in (a.period_start - 1, cast(a.metric_date - interval 1 year as date))
-            where a.calendar_grain = '' and starts_with(a.grain, 'trailing')
+            where a.calendar_grain = '' and starts_with(a.grain, 'trailing') and starts_with(b.grain, 'trailing')
+            group by all
+        )
+        , listed as (
+            -- sorted once, and not for each column
+            select
+                metric, g, if(calendar_grain = '', grain, '') as o, breakdown, dimensions, bool_or(is_summed) as is_summed,
+                bool_or(n is not null) as counts, bool_or(x is not null) as has_x, bool_and(is_final) as is_final,
+                list({'i': i, 'n': numerator, 'k': denominator, 'x': x, 'p': if(is_final, null, final_on), 'v': value,
+                      'l': interval_low, 'h': interval_high, 'q': q, 'y': y} order by i) as l
+            from numbered left join earlier using (metric, grain, dimensions, metric_date)
             group by all
         )
         select
-            metric, g, if(calendar_grain = '', grain, '') as o, breakdown, dimensions, bool_or(is_summed),
-            list(i order by i), list(numerator order by i), list(denominator order by i), list(x order by i),
-            list(if(is_final, null, final_on) order by i), bool_or(n is not null),
-            list(value order by i), list(interval_low order by i), list(interval_high order by i),
-            list(q order by i), list(y order by i)
-        from numbered left join earlier using (metric, grain, dimensions, metric_date)
-        group by all
+            metric, g, o, breakdown, dimensions, is_summed, counts, list_transform(l, lambda r: r.i),
+            list_transform(l, lambda r: r.n), list_transform(l, lambda r: r.k),
+            -- what would be a list of nothing is not made
+            if(has_x, list_transform(l, lambda r: r.x), null), if(is_final, null, list_transform(l, lambda r: r.p)),
+            if(is_summed, null, list_transform(l, lambda r: r.v)), if(is_summed, null, list_transform(l, lambda r: r.l)),
+            if(is_summed, null, list_transform(l, lambda r: r.h)), if(is_summed, null, list_transform(l, lambda r: r.q)),
+            if(is_summed, null, list_transform(l, lambda r: r.y))
+        from listed
         order by metric, g, o, breakdown, dimensions
         """,
         {
-            "metrics": sorted(metrics), "without": without, "through": calendar["through"],
+            "metrics": sorted(metrics), "too_fine": list(TOO_FINE), "fine": [f"{metric}/{name}" for metric, name in fine],
+            "through": calendar["through"],
             "month": calendar["months"][0], "week": calendar["weeks"][0],
         },
     )  # fmt: skip
     found: dict[str, list[str]] = {}
-    for metric, grain, own, breakdown, dimensions, is_summed, at, *columns in cursor.fetchall():
-        numerators, denominators, extra, final_on, counts, values, low, high, before, year_ago = columns
+    for metric, grain, own, breakdown, dimensions, is_summed, counts, at, *columns in cursor.fetchall():
+        numerators, denominators, extra, final_on, values, low, high, before, year_ago = columns
         one: dict[str, Any] = {"g": grain, "b": breakdown, "d": json.loads(dimensions)}
         if own:
             one["o"] = own
@@ -216,8 +227,8 @@ def series(
         if not is_summed:
             one["v"] = _numbers(values)
             optional |= {"l": low, "h": high, "q": before, "y": year_ago}
-        one |= {key: _numbers(column) for key, column in optional.items() if any(v is not None for v in column)}
-        if waiting := {n: day.isoformat() for n, day in enumerate(final_on) if day is not None}:
+        one |= {key: _numbers(column) for key, column in optional.items() if column and any(v is not None for v in column)}
+        if waiting := {n: day.isoformat() for n, day in enumerate(final_on or ()) if day is not None}:
             one["p"] = waiting
         if counts:
             one["c"] = 1
@@ -364,8 +375,8 @@ def experience(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     return rows(
         con,
         "select metric_date, window_days, metric_kind, scale_id, band, persons, orders, net_amount, active_at_answer, lost, "
-        "referrals, orders_per_person, net_amount_per_person, churn_rate, referrals_per_person, net_amount_difference, is_final, final_on "
-        "from marts.experience_value_monthly where is_final "
+        "referrals, orders_per_person, net_amount_per_person, churn_rate, referrals_per_person, net_amount_difference, "
+        "is_final, final_on from marts.experience_value_monthly where is_final "
         "qualify metric_date = max(metric_date) over (partition by window_days, metric_kind, scale_id) "
         "order by window_days, metric_kind, scale_id, band",
     )

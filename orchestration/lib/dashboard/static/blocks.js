@@ -93,7 +93,7 @@ function tile(pick, only) {
   const value = h("p.value", {
     "data-metric": metric,
     "data-value": told.value, "data-low": told.low, "data-high": told.high, "data-grain": list[0].o || { M: "month", W: "week" }[asked.grain], "data-dimensions": JSON.stringify(list[0].d),
-    "data-first": CALENDAR[asked.grain][asked.from], "data-last": CALENDAR.end(asked.grain, asked.to), "data-final": told.isFinal,
+    "data-first": CALENDAR[asked.grain][asked.from], "data-last": CALENDAR.end(asked.grain, asked.to), "data-final": String(told.isFinal),
   }, inUnit(told.value, told.definition.unit));
   box.append(tipped(value, () => describe(told, null)), changeLine(told));
   if (told.low !== null && told.low !== undefined) {
@@ -112,7 +112,14 @@ BLOCKS.figures = (block) => {
   return groups.map((group) => h("div.group", null, group.word ? h("h3.eyebrow", null, t(group.word)) : null, h("div.tiles", null, group.picks.map(tiles))));
 };
 
-// What moved more than chance explains: intervals that do not touch, and counts by more than 1.96 roots of their sum.
+// What moved more than chance explains. Of two values with intervals the difference has one, too: R. G. Newcombe, "Interval
+// Estimation for the Difference between Independent Proportions", Statistics in Medicine 17 (1998), 873-890, method 10.
+// Counts: by more than 1.96 roots of their sum. No correction is made for looking at many metrics; the page says how many.
+function isBeyondChance(now, before) {
+  const difference = now.value - before.value;
+  return difference > 0 ? difference > Math.hypot(now.value - now.low, before.high - before.value) : -difference > Math.hypot(now.high - now.value, before.value - before.low);
+}
+
 BLOCKS.moved = (block) => {
   const asked = period(), other = comparedWith(asked), better = [], worse = [], missed = [];
   let judged = 0;
@@ -129,7 +136,7 @@ BLOCKS.moved = (block) => {
     const isCount = told.definition.unit === "count" && told.definition.class === "additive";
     if (!isCount && (told.low === null || !earlier || earlier.low === null)) continue;
     judged += 1;
-    const moved = isCount ? Math.abs(told.value - before) > 1.96 * Math.sqrt(told.value + before) : told.low > earlier.high || told.high < earlier.low;
+    const moved = isCount ? Math.abs(told.value - before) > 1.96 * Math.sqrt(told.value + before) : isBeyondChance(told, earlier);
     if (moved) (isGood(metric, told.value - before) ? better : worse).push({ told, to: before });
   }
   const entry = ({ told, to }, isTarget) => h("li", null, definitionButton(told.metric, told), h("span.now", null, " " + inUnit(told.value, told.definition.unit)),
@@ -285,7 +292,7 @@ BLOCKS.matrix = (block) => {
 
 // How strong a cell of a heat map is coloured; text stays readable on it because the colour is never more than half there.
 function heat(cell, share) {
-  cell.style.background = `color-mix(in srgb, var(--accent) ${Math.round(Math.max(0, Math.min(1, share)) * 52)}%, transparent)`;
+  cell.style.background = `color-mix(in srgb, var(--accent) ${Math.round(Math.max(0, Math.min(1, share)) * 42)}%, transparent)`;
   return cell;
 }
 
@@ -361,15 +368,17 @@ BLOCKS.cohort_value = (block) => {
 BLOCKS.predicted = (block) => {
   const rows = rowsOf(block);
   if (!rows.length) return h("p.soft", null, DATA.metrics.clv_predicted?.is_on ? t("predicted.none") : absence("clv_predicted"));
+  const signed = (value) => intl("n", { style: "percent", signDisplay: "exceptZero", maximumFractionDigits: 1 }).format(value);
   const table = (word, name, key) => {
     const found = new Map();
-    for (const one of rows) {
-      const sum = found.get(one[key]) || { customers: 0, active: 0, purchases: 0, clv12: 0, clv24: 0, bias: one.backtest_bias };
-      found.set(one[key], { customers: sum.customers + one.customers, active: sum.active + one.expected_active, purchases: sum.purchases + one.expected_purchases_365d, clv12: sum.clv12 + one.clv_12m, clv24: sum.clv24 + one.clv_24m, bias: sum.bias === one.backtest_bias ? sum.bias : null });
+    // newest cohorts first, as in the tables above
+    for (const one of [...rows].sort((a, b) => (key === "segment" ? 0 : b.cohort_month.localeCompare(a.cohort_month)))) {
+      const sum = found.get(one[key]) || { customers: 0, active: 0, purchases: 0, clv12: 0, clv24: 0, biases: [] };
+      found.set(one[key], { customers: sum.customers + one.customers, active: sum.active + one.expected_active, purchases: sum.purchases + one.expected_purchases_365d, clv12: sum.clv12 + one.clv_12m, clv24: sum.clv24 + one.clv_24m, biases: one.backtest_bias === null ? sum.biases : [...sum.biases, one.backtest_bias] });
     }
     return plainTable({
       caption: t(word), head: [t(word), t("customers"), t("still.active"), t("orders.year"), t("clv.12"), t("clv.24"), t("bias")],
-      rows: [...found.entries()].map(([value, one]) => [name(value), one.customers, num(inUnit(one.active / one.customers, "share")), num(precise(Math.round((one.purchases / one.customers) * 100) / 100)), num(inUnit(one.clv12 / one.customers, "currency"), one.customers < 30 ? "is-small" : ""), num(inUnit(one.clv24 / one.customers, "currency"), one.customers < 30 ? "is-small" : ""), num(one.bias === null ? "–" : intl("n", { style: "percent", signDisplay: "exceptZero", maximumFractionDigits: 1 }).format(one.bias))]),
+      rows: [...found.entries()].map(([value, one]) => [name(value), one.customers, num(inUnit(one.active / one.customers, "share")), num(precise(Math.round((one.purchases / one.customers) * 100) / 100)), num(inUnit(one.clv12 / one.customers, "currency"), one.customers < 30 ? "is-small" : ""), num(inUnit(one.clv24 / one.customers, "currency"), one.customers < 30 ? "is-small" : ""), num(one.biases.length ? [...new Set([Math.min(...one.biases), Math.max(...one.biases)])].map(signed).join(" … ") : "–")]),
     });
   };
   return [h("p.with", null, definitionButton("clv_predicted", null), definitionButton("clv_predicted_24m", null), h("span.soft", null, t("fitted", { day: day(rows[0].fitted_on), at: day(rows[0].metric_date) }))),

@@ -1,8 +1,7 @@
-// Charts: one look for all, drawn when they come into view, again when the theme or a choice changes.
+// Charts: one look for all, drawn one after the other, again when the theme or a choice changes.
 
 const SERIES_COLOURS = 8;
 const waiting = new Map();
-let observer = null;
 
 function colour(name) { return getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim(); }
 
@@ -27,19 +26,21 @@ function theme() {
   };
 }
 
-// Registers a drawing for an element; `make` returns a Vega-Lite specification. An old drawing of the element goes.
+// Registers a drawing for an element; `make` returns a Vega-Lite specification. Drawn are those nearest to what is read
+// first, one after the other, so that the page stays quick to the hand.
 function drawLater(element, make) {
-  if (!observer) {
-    observer = new IntersectionObserver((entries) => {
-      for (const entry of entries) if (entry.isIntersecting) drawNow(entry.target);
-    }, { rootMargin: "300px" });
-  }
   waiting.set(element, make);
-  observer.observe(element);
+  if (waiting.size === 1) setTimeout(drawNext);
+}
+
+function drawNext() {
+  if (!window.vegaEmbed || !waiting.size) return;
+  const away = (element) => { const box = element.getBoundingClientRect(); return Math.max(0, box.top - window.innerHeight, -box.bottom); };
+  const [nearest] = [...waiting.keys()].map((element) => [element, away(element)]).reduce((best, one) => (one[1] < best[1] ? one : best));
+  drawNow(nearest).then(() => setTimeout(drawNext));
 }
 
 function forgetDrawings() {
-  for (const element of waiting.keys()) observer.unobserve(element);
   for (const view of views.splice(0)) view.finalize();
   waiting.clear();
   hideTip();
@@ -50,7 +51,6 @@ function drawNow(element) {
   const make = waiting.get(element);
   if (!make || !window.vegaEmbed) return Promise.resolve();
   waiting.delete(element);
-  observer.unobserve(element);
   const functions = { cxValue: (value, unit) => inUnit(value, unit, true), cxAt: (at, grain) => tick(grain, Math.round(at)) };
   // `ast`: expressions are interpreted, so that the page needs no right to make code of text.
   return window.vegaEmbed(element, { $schema: "https://vega.github.io/schema/vega-lite/v6.json", ...make() }, {
@@ -59,6 +59,8 @@ function drawNow(element) {
   }).then((result) => {
     if (!element.isConnected) { result.view.finalize(); return; }
     views.push(result.view);
+    // the plot has a name, and a table beside it: what is in the drawing is for eyes
+    for (const drawing of element.querySelectorAll("svg")) drawing.setAttribute("aria-hidden", "true");
     element.dataset.drawn = "yes";
   }).catch((error) => { element.textContent = t("chart.failed"); console.error(error); });
 }

@@ -60,6 +60,8 @@ function drawFrame() {
   const nav = document.getElementById("nav");
   nav.setAttribute("aria-label", t("pages"));
   nav.replaceChildren(h("ul", null, DATA.pages.map((name) => h("li", null, h("a", { href: name + ".html" + hash(), "aria-current": name === DATA.page ? "page" : null }, t("page." + name))))));
+  const list = nav.firstChild, here = nav.querySelector("[aria-current]");
+  if (here) list.scrollLeft = here.offsetLeft - list.offsetLeft; // on a telephone the pages stand in one line
   document.getElementById("tools").replaceChildren(
     select("language", state.language, DATA.languages.map((one) => [one, { en: "English", nl: "Nederlands", de: "Deutsch", it: "Italiano", zh: "中文" }[one]]), (value) => { memory.set("language", value); choose({ language: value }); drawFrame(); drawFilters(); }),
     select("theme", state.theme, [["auto", t("theme.auto")], ["light", t("theme.light")], ["dark", t("theme.dark")]], (value) => { memory.set("theme", value); state.theme = value; applyTheme(); draw(); }),
@@ -119,8 +121,7 @@ drawFrame();
 drawFilters();
 draw();
 document.documentElement.dataset.ready = "yes";
-window.addEventListener("load", () => drawLoaded());
-function drawLoaded() { for (const element of waiting.keys()) { observer.unobserve(element); observer.observe(element); } }
+window.addEventListener("load", drawNext); // Vega comes after this script
 window.addEventListener("hashchange", () => { readHash(); drawFrame(); drawFilters(); draw(); });
 window.addEventListener("beforeprint", () => { drawAll(); });
 window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { if (state.theme === "auto") draw(); });
