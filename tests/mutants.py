@@ -171,14 +171,22 @@ def compile_all(folder: Path) -> tuple[Compiled, World]:
             register(con)
             _build(con, models, in_order(set(models)))
         if manifest_json()["unit_tests"]:
-            told = {test["name"]: test for test in manifest_json()["unit_tests"].values()}
+            told = manifest_json()["unit_tests"]
             for result in dbt("test", "--select", "test_type:unit"):
-                test = told[result.node.name]
-                columns = list(dict.fromkeys(name for row in test["expect"]["rows"] for name in row))
-                units[test["model"]].append((test["name"], result.node.compiled_code, columns))
+                test = told[result.node.unique_id]
+                units[test["model"]].append((test["name"], result.node.compiled_code, _compared(test["expect"])))
     con = duckdb.connect(str(settings.warehouse))
     register(con)
+    for name, unit, columns in (unit for of_model in units.values() for unit in of_model):
+        assert not _unit_differs(con, unit, unit, columns), f"{name} differs from itself: it would kill every mutant"
     return Compiled(models, tests, units), World("unit tests", con, [])
+
+
+def _compared(expected: dict[str, Any]) -> list[str]:
+    """The columns that a unit test expects, whose rows are told one by one or by a query."""
+    if expected["format"] == "sql":
+        return [row[0] for row in duckdb.sql(f"describe {expected['rows']}").fetchall()]
+    return list(dict.fromkeys(name for row in expected["rows"] for name in row))
 
 
 # Worlds

@@ -14,7 +14,7 @@ from orchestration.settings import DBT_PROJECT_DIR, CxConfig, Settings
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, str]]:
-    """Status and message of every unit test by its name."""
+    """Status and message of every unit test by its id."""
     from dbt.cli.main import dbtRunner
 
     settings = Settings(tmp_path_factory.mktemp("unit"))
@@ -32,10 +32,10 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, st
     outcome = dbtRunner(manifest=runner_manifest()).invoke(
         ["--quiet", "--no-write-json", "test", "--select", "test_type:unit", *where]
     )
-    return {result.node.name: (str(result.status), result.message or "") for result in outcome.result.results}
+    return {result.node.unique_id: (str(result.status), result.message or "") for result in outcome.result.results}
 
 
-@pytest.mark.parametrize("name", sorted(node["name"] for node in manifest_json()["unit_tests"].values()))
+@pytest.mark.parametrize("name", sorted(manifest_json()["unit_tests"]))
 def test_unit_test_of_a_model_passes(name: str, results: dict[str, tuple[str, str]]) -> None:
     status, message = results[name]
     assert status == "pass", message
