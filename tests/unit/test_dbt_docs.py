@@ -45,7 +45,9 @@ def test_the_page_is_made_once_and_a_release_links_that_of_the_last(tmp_path: Pa
 
 def test_readers_outside_are_told_of_every_mart() -> None:
     of_release = manifest_json()["exposures"]["exposure.cxmarts.bi_release"]
-    assert {name.split(".")[-1] for name in of_release["depends_on"]["nodes"]} == marts().keys()
+    told = {name.split(".")[-1] for name in of_release["depends_on"]["nodes"]}
+    wrong = sorted(told ^ marts().keys())
+    assert not wrong, f"correct the exposure `bi_release` of dbt_project/models/exposures.yml: {wrong}"
     for exposure in manifest_json()["exposures"].values():
         assert exposure["owner"]["name"] and exposure["maturity"] and exposure["description"], exposure["name"]
 
