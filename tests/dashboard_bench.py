@@ -5,7 +5,7 @@
     python -m tests.dashboard_bench --home HOME --images docs/images
 
 Belongs here: the measurement that docs/dashboard.md quotes, and the pictures in it. Does not: what is right
-(tests/unit/test_dashboard.py, tests/e2e/test_dashboard.py).
+(tests/unit/test_dashboard.py, tests/e2e/test_dashboard_in_browser.py).
 """
 
 from __future__ import annotations

@@ -21,11 +21,11 @@ MANIFEST = {
     "release": "20260311T030000Z-aaaa", "published_at": "2026-03-11T03:00:00+00:00", "data_through": THROUGH,
     "feeds": [{"feed": "contacts", "data_through": date(2026, 3, 9), "is_stale": True, "refused_deliveries": 1, "missing_days": 0,
                "last_missing_day": None, "reason": HOSTILE}],
-    "gates": {"passed": 3, "not_passed": [HOSTILE]}, "acceptances": [
+    "gates": {"passed": 3, "not_passed": [HOSTILE]},
+    "acceptances": [
         {"id": "0a1b2c3d", "gate": "row_rules", "subject": "contacts", "delivery": HOSTILE, "reason": HOSTILE, "who": HOSTILE,
          "expires_on": date(2026, 4, 1), "state": "in force"},
     ],
-   
     "deliveries": [], "versions": {},
 }  # fmt: skip
 

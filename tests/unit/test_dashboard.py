@@ -1,7 +1,7 @@
 """The dashboard's pages without a browser: what they hold, what they may not hold, and their words.
 
 Belongs here: data of a page against pandas on a small release written by hand, escaping, translations, the setting for
-persons. Does not: what the browser makes of it (tests/e2e/test_dashboard.py).
+persons. Does not: what the browser makes of it (tests/e2e/test_dashboard_in_browser.py).
 """
 
 from __future__ import annotations
