@@ -280,7 +280,9 @@ def test_values_that_try_to_be_markup_stay_text(reader: Reader, folder: Path, tm
                 assert "Off: needs the feed orders" in reader.page.inner_text("[data-metric=net_sales]")
                 assert "data only to 9 Mar 2026" in reader.page.inner_text("[data-metric=fcr_rate]")
         health = reader.page.inner_text("main")
-        assert health.count(HOSTILE[:20]) == 5  # the feed's reason, the gate, the acceptance's delivery, reason and author
+        # reason of the feed, the gate; delivery, reason and author of the acceptance; labels of three stale metrics, of the one
+        # that is off and of the restated one, whose cause it is, too
+        assert health.count(HOSTILE[:20]) == 11
         assert reader.complaints == []
     finally:
         reader.folder = folder
