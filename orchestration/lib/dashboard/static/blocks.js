@@ -25,9 +25,11 @@ function changeLine(told) {
   if (before === null || before === undefined || told.value === null) {
     return h("p.change.none", null, CALENDAR.isComplete(told.period.grain, told.period.to) ? t("no.comparison") : t("not.over"));
   }
-  const difference = told.value - before, good = isGood(told.metric, difference);
+  const difference = told.value - before;
   const relative = ["currency", "count", "minutes", "seconds", "price"].includes(unit) && before > 0 ? percentChange(told.value, before) : differenceInUnit(difference, unit);
-  const arrow = difference > 0 ? "▲" : difference < 0 ? "▼" : "=";
+  // a difference that rounds to nothing is neither good nor bad
+  const isNothing = !/[1-9]/.test(relative), good = isNothing ? null : isGood(told.metric, difference);
+  const arrow = isNothing ? "=" : difference > 0 ? "▲" : difference < 0 ? "▼" : "=";
   return h("p.change." + (good === null ? "neutral" : good ? "good" : "bad"), null,
     h("span", { "aria-hidden": "true" }, arrow + " "), h("span.visually-hidden", null, good === null ? "" : t(good ? "better" : "worse") + " "),
     h("strong", null, relative), h("span.soft", null, " " + t(state.against === "year" ? "was.year" : "was", { value: inUnit(before, unit) })));
@@ -533,7 +535,7 @@ BLOCKS.freshness = () => {
 
 BLOCKS.acceptances = () => (DATA.acceptances.length ? plainTable({
   head: [t("gate"), t("delivery"), t("reason"), t("who"), t("state"), t("until")],
-  rows: DATA.acceptances.map((one) => [one.gate, [one.feed, one.delivery].filter(Boolean).join(" · "), one.reason || "", one.accepted_by || one.who || "", one.state || "", one.expires_on || one.until || ""].map((value) => String(value))),
+  rows: DATA.acceptances.map((one) => [one.gate, [one.subject, one.delivery].filter(Boolean).join(" · "), one.reason, one.who, has("acceptance." + one.state) ? t("acceptance." + one.state) : one.state, day(String(one.expires_on).slice(0, 10))]),
   caption: t("acceptances"),
 }) : h("p.soft", null, t("acceptances.none")));
 

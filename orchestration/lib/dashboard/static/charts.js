@@ -171,7 +171,7 @@ function trendSpec(lines, asked, height) {
     mark: { type: "line", interpolate: "linear" },
     encoding: { x, y, color: paint, detail: { field: "series" }, strokeDash: { field: "part", type: "nominal", scale: { domain: ["final", "open"], range: [[1, 0], [3, 4]] }, legend: null } },
   });
-  layer.push({ transform: [{ filter: "datum.isPoint" }], mark: { type: "point", filled: true, size: 36, fill: colour("card"), strokeWidth: 1.6 }, encoding: { x, y, stroke: paint } });
+  if (values.some((one) => one.isPoint)) layer.push({ transform: [{ filter: "datum.isPoint" }], mark: { type: "point", filled: true, size: 36, fill: colour("card"), strokeWidth: 1.6 }, encoding: { x, y, stroke: paint } });
   layer.push({ mark: { type: "point", size: 260, opacity: 0, filled: true }, encoding: { x, y, tooltip: { field: "tip" } } });
   return { width: "container", height: height || 200, autosize: { type: "fit-x", contains: "padding" }, data: { values }, layer };
 }

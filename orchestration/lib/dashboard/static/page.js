@@ -65,7 +65,7 @@ function drawFrame() {
   document.getElementById("tools").replaceChildren(
     select("language", state.language, DATA.languages.map((one) => [one, { en: "English", nl: "Nederlands", de: "Deutsch", it: "Italiano", zh: "中文" }[one]]), (value) => { memory.set("language", value); choose({ language: value }); drawFrame(); drawFilters(); }),
     select("theme", state.theme, [["auto", t("theme.auto")], ["light", t("theme.light")], ["dark", t("theme.dark")]], (value) => { memory.set("theme", value); state.theme = value; applyTheme(); draw(); }),
-    h("button.quiet", { type: "button", onclick: () => drawAll().then(() => window.print()) }, t("print")));
+    h("button.quiet", { type: "button", onclick: printPage }, t("print")));
   document.getElementById("through").replaceChildren(t("data.through", { day: day(DATA.through) }));
   const notices = document.getElementById("notices");
   notices.replaceChildren();
@@ -73,6 +73,20 @@ function drawFrame() {
     notices.append(h("p.notice.stale", null, t("notice.stale", { feeds: DATA.stale.join(", ") }) + " ", h("a", { href: "data-health.html" + hash() }, t("page.data-health"))));
   }
   document.getElementById("foot").replaceChildren(h("p", null, t("foot", { release: DATA.release, instant: instant(DATA.publishedAt) })));
+}
+
+// Paper is light: the charts are drawn for it, and all of them.
+function printPage() {
+  const theme = state.theme;
+  state.theme = "light";
+  applyTheme();
+  draw();
+  drawAll().then(() => {
+    window.print();
+    state.theme = theme;
+    applyTheme();
+    draw();
+  });
 }
 
 function openDefinition(metric, told) {

@@ -24,8 +24,9 @@ import pytest
 
 from orchestration.lib import dashboard
 from orchestration.lib.dashboard.pages import PAGES
-from orchestration.settings import Settings
+from orchestration.settings import CxConfig, Settings
 from tests.company import Whole, release_of
+from tests.dashboard_rows import HOSTILE, MANIFEST, write_release
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (Debian: apt install chromium)")
@@ -261,3 +262,27 @@ def test_dark_and_on_a_telephone_nothing_runs_off_the_page(reader: Reader, page:
     finally:
         opened.select_option("#choose-theme", "auto")
         opened.set_viewport_size({"width": 1440, "height": 900})
+
+
+def test_values_that_try_to_be_markup_stay_text(reader: Reader, folder: Path, tmp_path: Path) -> None:
+    write_release(tmp_path)
+    allowed = CxConfig.model_validate({"dashboard": {"personal_data": True}})
+    dashboard.write(tmp_path, "cx.duckdb", MANIFEST, SimpleNamespace(config=allowed))
+    reader.folder = tmp_path / "dashboard"
+    reader.complaints.clear()
+    reader.page.on("dialog", lambda dialog: reader.complaints.append(f"a dialog: {dialog.message}"))
+    try:
+        for page in PAGES:
+            reader.open(page.name, "#period=now")
+            reader.draw()
+            assert reader.page.evaluate("document.scripts.length") == 3
+            if page.name == "index":
+                assert "Off: needs the feed orders" in reader.page.inner_text("[data-metric=net_sales]")
+                assert "data only to 9 Mar 2026" in reader.page.inner_text("[data-metric=fcr_rate]")
+        health = reader.page.inner_text("main")
+        # reason of the feed, the gate; delivery, reason and author of the acceptance; labels of three stale metrics, of the one
+        # that is off and of the restated one, whose cause it is, too
+        assert health.count(HOSTILE[:20]) == 11
+        assert reader.complaints == []
+    finally:
+        reader.folder = folder
