@@ -22,8 +22,8 @@
   `lost` comes from gaps and not from base - retained, so that retention + churn = 1 is a test and no tautology.
 
   An increment goes on from the day before the first affected one, which stands in the table, and reads only people who
-  begin or lapse where an interval of the affected days may begin or end: from 31 days, or the month's first day, before
-  them. Everybody else counts alike on all of these days.
+  begin or lapse where an interval of the affected days may begin or end: from 31 days before them, which the first day of
+  the month of the day before never precedes. Everybody else counts alike on all of these days.
 #}
 
 with affected as (
@@ -46,7 +46,7 @@ bounds as (
   select
     min(metric_date) as first_day,
     max(metric_date) + 1 as end_day,
-    least(min(metric_date) - 31, cast(date_trunc('month', min(metric_date) - 1) as date)) as read_from
+    min(metric_date) - 31 as read_from
   from affected
 ),
 
