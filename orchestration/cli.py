@@ -129,7 +129,7 @@ def status(as_json: Json = False) -> None:
         "data_through": manifest and manifest["data_through"],
         "published_at": manifest and manifest["published_at"],
         "releases": release.releases(settings),
-        "postgres": postgres.state(settings) if settings.config_path.exists() else None,
+        "postgres": postgres.state(settings),
         "marts": manifest["marts"] if manifest else {},
         "marts_off": manifest["marts_off"] if manifest else {},
         "feeds": manifest["feeds"] if manifest else [],
@@ -231,6 +231,7 @@ def rollback(
 
     Without a name: the newest older release that was made of other deliveries, definitions or configuration.
     """
+    from orchestration.lib import postgres
     from orchestration.lib.release import manifest_of, roll_back
     from orchestration.lib.run_lock import run_lock
 
@@ -240,7 +241,7 @@ def rollback(
         name = roll_back(settings, release)
     through = manifest_of(settings, name)["data_through"]
     out.print(f"current release is now {name} (through {through}), until the next run publishes")
-    if settings.config_path.exists() and settings.config.postgres is not None:
+    if (copy := postgres.state(settings)) and copy["is_behind"]:
         out.print("PostgreSQL has the other one: run cx publish postgres")
 
 

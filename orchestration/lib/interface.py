@@ -23,6 +23,8 @@ from orchestration.lib.dbt_manifest import manifest_json, marts, metrics
 from orchestration.settings import PROJECT_ROOT
 
 RECORD = PROJECT_ROOT / "data_quality" / "published_columns.yml"
+_NOTICE_DAYS = 90
+"""So long a deprecated column stays at least."""
 _HEAD = """\
 # What readers of a release may rely on (docs/bi.md, "What you may rely on"): every relation with its columns and types, and the
 # version of every metric. `make interface` writes `metrics` and `relations`; people write the rest:
@@ -161,6 +163,8 @@ def problems(record: Promise, now: Promise) -> list[str]:
         for name, about in node["columns"].items()
     }
     for name, entry in record.deprecated.items():
+        if "until" not in entry or (entry["until"] - entry["since"]).days < _NOTICE_DAYS:
+            found.append(f"{name} is deprecated for less than {_NOTICE_DAYS} days: give `since` and `until`")
         relation, _, column = name.partition(".")
         if column not in now.relations.get(relation, {}):
             found.append(f"{name} is deprecated and is gone: take it out of `deprecated`")

@@ -26,6 +26,7 @@ import duckdb
 
 from data_quality.rules import ident, literal
 from orchestration.lib import release as releases
+from orchestration.settings import ConfigError
 
 if TYPE_CHECKING:
     from orchestration.settings import Postgres, Settings
@@ -132,7 +133,10 @@ def state(settings: Settings) -> dict[str, Any] | None:
 
     Keys: release, at, problem, is_behind (readers of the files see another release).
     """
-    if settings.config.postgres is None:
+    try:
+        if settings.config.postgres is None:
+            return None
+    except ConfigError:  # somebody edits it, or there is none: it is said elsewhere
         return None
     try:
         known = json.loads((settings.home / STATE).read_text(encoding="utf-8"))

@@ -128,8 +128,10 @@ def test_the_record_is_not_written_over_a_break(record: Promise, now: Promise, t
 
 def test_what_is_deprecated_says_so_where_people_read_it(record: Promise, now: Promise) -> None:
     told = copy.deepcopy(record)
-    told.deprecated = {"fcr_daily.issues": {"since": date(2027, 1, 1)}, "fcr_daily.nothing": {"since": date(2027, 1, 1)}}
+    days = {"since": date(2027, 1, 1), "until": date(2027, 4, 1)}
+    told.deprecated = {"fcr_daily.issues": days, "fcr_daily.nothing": {**days, "until": date(2027, 3, 31)}}
     assert interface.problems(told, now) == [
         "fcr_daily.issues is deprecated since 2027-01-01: begin its description with 'Deprecated, use ...'",
+        "fcr_daily.nothing is deprecated for less than 90 days: give `since` and `until`",
         "fcr_daily.nothing is deprecated and is gone: take it out of `deprecated`",
     ]
