@@ -16,7 +16,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
@@ -120,7 +120,10 @@ def publish(settings: Settings, name: str | None = None, whole: bool = False) ->
     if name is None:
         raise PostgresError("there is no release yet: run cx nightly or cx backfill")
     try:
-        copied = _publish(settings, target, name, whole, began)
+        try:
+            copied = _publish(settings, target, name, whole, began)
+        except duckdb.Error as error:  # its message may hold the value that did not fit
+            raise PostgresError(f"the release {name} could not be read: {type(error).__name__}") from None
     except PostgresError as problem:
         _remember(settings, problem=str(problem))
         raise
@@ -209,9 +212,9 @@ def _publish(settings: Settings, target: Postgres, name: str, whole: bool, began
         server.commit()
         if written:
             # Statistics for the planner; the release is there without them, too.
-            touched = ", ".join(f"{ident(schema)}.{ident(table)}" for table in tables)
-            execute(f"analyze {touched}")
-            server.commit()
+            with suppress(Exception):
+                execute("analyze " + ", ".join(f"{ident(schema)}.{ident(table)}" for table in tables))
+                server.commit()
     return Copied(name, schema, len(tables), written, rows, round(time.monotonic() - began, 2))
 
 
@@ -242,11 +245,9 @@ def _connected(target: Postgres) -> Iterator[tuple[Any, Any]]:
         raise PostgresError(_told(error, secrets)) from None
     finally:
         if server is not None:
-            try:
+            with suppress(Exception):  # a server that is gone was told of
                 server.rollback()
                 server.close()
-            except Exception:  # the server is gone, which was said
-                pass
 
 
 def _secrets(url: str, variable: str) -> list[str]:
