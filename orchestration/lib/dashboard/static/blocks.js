@@ -528,7 +528,8 @@ BLOCKS.freshness = () => {
   const off = Object.entries(DATA.metrics).filter(([, one]) => !one.is_on), stale = Object.entries(DATA.metrics).filter(([, one]) => one.is_on && one.is_stale);
   const reason = (metric) => absence(metric), found = [h("p", null, t("metrics.lead", { on: Object.keys(DATA.metrics).length - off.length, off: off.length, stale: stale.length }))];
   if (stale.length) found.push(plainTable({ head: [t("metric"), t("through")], rows: stale.map(([name, one]) => [label(name), day(one.data_through)]), caption: t("stale") }));
-  if (off.length) found.push(plainTable({ head: [t("metric"), t("why")], rows: off.map(([name]) => [label(name), reason(name)]), caption: t("metrics.off") }));
+  const table = off.length ? plainTable({ head: [t("metric"), t("why")], rows: off.map(([name]) => [label(name), reason(name)]), caption: t("metrics.off") }) : null;
+  if (table) found.push(h("details", { open: off.length <= 20 }, h("summary", null, `${t("metrics.off")} (${number(off.length)})`), table));
   if (!DATA.personalData) found.push(h("p.soft", null, t("persons.off", { page: t("page.customer-360") })));
   return found;
 };
