@@ -158,6 +158,30 @@ def test_figures_are_those_of_the_release(reader: Reader, con: duckdb.DuckDBPyCo
         assert (one["final"] == "true") == is_final, one
 
 
+@pytest.mark.parametrize(("choice", "column"), [("previous", "previous_value"), ("year", "last_year_value")])
+def test_what_a_figure_is_compared_with_is_what_the_benchmark_says(
+    reader: Reader, con: duckdb.DuckDBPyConnection, whole: Whole, choice: str, column: str
+) -> None:
+    compared = 0
+    for page in ("index", "customers", "contact-centre"):
+        opened = reader.open(page, f"#against={choice}")
+        for tile in opened.query_selector_all(".tile:has(.value[data-value])"):
+            one = tile.eval_on_selector(".value", "(value) => ({...value.dataset})")
+            before = tile.eval_on_selector(".change", "(change) => change.dataset.before ?? null")
+            if one["grain"] == "running":
+                continue
+            last = min(date.fromisoformat(one["last"]), whole.company.data_through)
+            found = con.execute(
+                f"select {column} from marts.benchmark "
+                "where metric = ? and grain = ? and metric_date = ? and cast(dimensions as json) = cast(? as json)",
+                [one["metric"], one["grain"], last, one["dimensions"]],
+            ).fetchall()
+            assert len(found) == 1 and same(before, found[0][0]), (one, before, found)
+            compared += before is not None
+    # of 75 days no month has a year before it
+    assert compared >= 20 if choice == "previous" else compared == 0
+
+
 def test_a_longer_period_divides_summed_parts(reader: Reader, con: duckdb.DuckDBPyConnection) -> None:
     shown = {one["metric"]: one for one in figures(reader.open("contact-centre", "#period=all"))}
     for metric in ("fcr_rate", "resolution_time", "transfer_rate", "contact_volume"):

@@ -30,7 +30,7 @@ function changeLine(told) {
   // a difference that rounds to nothing is neither good nor bad
   const isNothing = !/[1-9]/.test(relative), good = isNothing ? null : isGood(told.metric, difference);
   const arrow = isNothing ? "=" : difference > 0 ? "▲" : difference < 0 ? "▼" : "=";
-  return h("p.change." + (good === null ? "neutral" : good ? "good" : "bad"), null,
+  return h("p.change." + (good === null ? "neutral" : good ? "good" : "bad"), { "data-metric": told.metric, "data-before": before },
     h("span", { "aria-hidden": "true" }, arrow + " "), h("span.visually-hidden", null, good === null ? "" : t(good ? "better" : "worse") + " "),
     h("strong", null, relative), h("span.soft", null, " " + t(state.against === "year" ? "was.year" : "was", { value: inUnit(before, unit) })));
 }
