@@ -287,9 +287,10 @@ BLOCKS.matrix = (block) => {
       h("span.figure", null, inUnit(told.value, definition.unit)), bar);
     return tipped(cell, () => describe(told, `${label(metric)} · ${member(name)}`));
   })));
-  return h("div.wide", { tabindex: "0", role: "region", "aria-label": t(block.word) }, h("table.matrix", null,
+  const more = Math.max(0, ...columns.map(({ metric }) => (DATA.leftOut[metric] || {})[by] || 0));
+  return [h("div.wide", { tabindex: "0", role: "region", "aria-label": t(block.word) }, h("table.matrix", null,
     h("thead", null, h("tr", null, h("th", { scope: "col" }, dimension(by)), columns.map(({ metric, cells }) => h("th.n", { scope: "col" }, definitionButton(metric, null), cells.size ? null : h("span.soft", null, " " + absence(metric)))))),
-    h("tbody", null, body)));
+    h("tbody", null, body))), more ? h("p.soft.note", null, t("more.members", { n: number(more) })) : null];
 };
 
 // How strong a cell of a heat map is coloured; text stays readable on it because the colour is never more than half there.
