@@ -9,8 +9,10 @@ One browser for the whole file. Skipped where there is no Chromium (Debian: `apt
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
+import os
 import shutil
 from collections.abc import Iterator
 from datetime import date
@@ -129,6 +131,18 @@ def same(shown: str | None, true: float | None) -> bool:
     if shown is None or true is None:
         return shown is None and true is None
     return math.isclose(float(shown), true, rel_tol=1e-9, abs_tol=1e-9)
+
+
+def test_the_release_lists_its_pages_with_their_digests(whole: Whole) -> None:
+    release = release_of(whole.home).parent.resolve()
+    told = json.loads((release / "manifest.json").read_text())["files"]
+    pages = sorted(path.relative_to(release).as_posix() for path in (release / "dashboard").rglob("*.*"))
+    assert pages == sorted(name for name in told if name.startswith("dashboard/"))
+    assert {f"dashboard/{page.file}" for page in PAGES if not page.is_personal} < set(pages)
+    assert "dashboard/customer-360.html" not in pages  # nobody allowed it
+    for name in pages:
+        assert hashlib.sha256((release / name).read_bytes()).hexdigest() == told[name]["sha256"]
+        assert not os.access(release / name, os.W_OK) or os.geteuid() == 0
 
 
 @pytest.mark.parametrize("page", [page.name for page in PAGES])

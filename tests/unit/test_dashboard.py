@@ -159,12 +159,15 @@ def test_every_word_that_is_used_is_there() -> None:
 
 
 def test_every_metric_and_mart_of_a_page_is_in_the_project() -> None:
-    from orchestration.lib.dbt_manifest import marts, metrics
+    from orchestration.lib.dbt_manifest import manifest_json, marts, metrics
 
     for page in PAGES:
         assert page.metrics - set(metrics()) == set(), page.name
         for block in page.blocks:
             assert set(block.marts) - set(marts()) - {"restatements", "releases"} == set(), block.word
+    exposure = next(one for one in manifest_json()["exposures"].values() if one["name"] == "dashboard")
+    read = {mart for page in PAGES for block in page.blocks for mart in block.marts} & set(marts())
+    assert read <= {name.split(".")[-1] for name in exposure["depends_on"]["nodes"]}
 
 
 def test_vega_is_made_once_an_environment_and_says_whose_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
