@@ -9,8 +9,10 @@ One browser for the whole file. Skipped where there is no Chromium (Debian: `apt
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
+import os
 import shutil
 from collections.abc import Iterator
 from datetime import date
@@ -131,6 +133,18 @@ def same(shown: str | None, true: float | None) -> bool:
     return math.isclose(float(shown), true, rel_tol=1e-9, abs_tol=1e-9)
 
 
+def test_the_release_lists_its_pages_with_their_digests(whole: Whole) -> None:
+    release = release_of(whole.home).parent.resolve()
+    told = json.loads((release / "manifest.json").read_text())["files"]
+    pages = sorted(path.relative_to(release).as_posix() for path in (release / "dashboard").rglob("*.*"))
+    assert pages == sorted(name for name in told if name.startswith("dashboard/"))
+    assert {f"dashboard/{page.file}" for page in PAGES if not page.is_personal} < set(pages)
+    assert "dashboard/customer-360.html" not in pages  # nobody allowed it
+    for name in pages:
+        assert hashlib.sha256((release / name).read_bytes()).hexdigest() == told[name]["sha256"]
+        assert not os.access(release / name, os.W_OK) or os.geteuid() == 0
+
+
 @pytest.mark.parametrize("page", [page.name for page in PAGES])
 def test_a_page_opens_from_disk_without_a_word_and_asks_for_nothing_outside(reader: Reader, page: str) -> None:
     reader.complaints.clear()
@@ -156,6 +170,30 @@ def test_figures_are_those_of_the_release(reader: Reader, con: duckdb.DuckDBPyCo
         value, low, high, is_final = in_release(con, one, whole.company.data_through)
         assert same(one["value"], value) and same(one.get("low"), low) and same(one.get("high"), high), one
         assert (one["final"] == "true") == is_final, one
+
+
+@pytest.mark.parametrize(("choice", "column"), [("previous", "previous_value"), ("year", "last_year_value")])
+def test_what_a_figure_is_compared_with_is_what_the_benchmark_says(
+    reader: Reader, con: duckdb.DuckDBPyConnection, whole: Whole, choice: str, column: str
+) -> None:
+    compared = 0
+    for page in ("index", "customers", "contact-centre"):
+        opened = reader.open(page, f"#against={choice}")
+        for tile in opened.query_selector_all(".tile:has(.value[data-value])"):
+            one = tile.eval_on_selector(".value", "(value) => ({...value.dataset})")
+            before = tile.eval_on_selector(".change", "(change) => change.dataset.before ?? null")
+            if one["grain"] == "running":
+                continue
+            last = min(date.fromisoformat(one["last"]), whole.company.data_through)
+            found = con.execute(
+                f"select {column} from marts.benchmark "
+                "where metric = ? and grain = ? and metric_date = ? and cast(dimensions as json) = cast(? as json)",
+                [one["metric"], one["grain"], last, one["dimensions"]],
+            ).fetchall()
+            assert len(found) == 1 and same(before, found[0][0]), (one, before, found)
+            compared += before is not None
+    # of 75 days no month has a year before it
+    assert compared >= 20 if choice == "previous" else compared == 0
 
 
 def test_a_longer_period_divides_summed_parts(reader: Reader, con: duckdb.DuckDBPyConnection) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -158,12 +159,15 @@ def test_every_word_that_is_used_is_there() -> None:
 
 
 def test_every_metric_and_mart_of_a_page_is_in_the_project() -> None:
-    from orchestration.lib.dbt_manifest import marts, metrics
+    from orchestration.lib.dbt_manifest import manifest_json, marts, metrics
 
     for page in PAGES:
         assert page.metrics - set(metrics()) == set(), page.name
         for block in page.blocks:
             assert set(block.marts) - set(marts()) - {"restatements", "releases"} == set(), block.word
+    exposure = next(one for one in manifest_json()["exposures"].values() if one["name"] == "dashboard")
+    read = {mart for page in PAGES for block in page.blocks for mart in block.marts} & set(marts())
+    assert read <= {name.split(".")[-1] for name in exposure["depends_on"]["nodes"]}
 
 
 def test_vega_is_made_once_an_environment_and_says_whose_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,3 +188,34 @@ def test_a_page_that_cannot_be_drawn_keeps_no_release_from_its_readers(building:
     files = dashboard.write(building, "cx.duckdb", MANIFEST, settings())
     assert [name for name in files if name.endswith(".html")] == ["dashboard/index.html"]
     assert "could not be drawn" in (building / "dashboard" / "index.html").read_text() and "metric_daily" in caplog.text
+
+
+def test_of_many_members_the_largest_are_drawn_and_the_rest_is_counted(building: Path) -> None:
+    with duckdb.connect(str(building / "cx.duckdb")) as con:
+        con.execute(
+            "insert into marts.metric_daily "
+            "select d.* replace ('{\"channel\":\"c' || i || '\"}' as dimensions, i as denominator) "
+            "from marts.metric_daily d, range(150) t(i) where metric = 'fcr_rate' and breakdown = 'channel'"
+        )
+    dashboard.write(building, "cx.duckdb", MANIFEST, settings())
+    told = read(building, "index").data
+    drawn = {one["d"]["channel"]: one["k"][0] for one in told["series"]["fcr_rate"] if one["b"] == "channel"}
+    assert len(drawn) == 100 and min(drawn.values()) == 50  # of 0 .. 149 and one of 4
+    assert told["leftOut"] == {"fcr_rate": {"channel": 51}}
+
+
+def test_a_page_that_would_be_too_big_has_splits_by_month_only(building: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with duckdb.connect(str(building / "cx.duckdb")) as con:
+        con.execute(
+            "insert into marts.metric_daily select * replace ('channel' as breakdown, '{\"channel\":\"chat\"}' as dimensions) "
+            "from marts.metric_daily where metric = 'fcr_rate' and grain = 'week'"
+        )
+    grains = {}
+    for most in (dashboard.MAX_PAGE_BYTES, 1000):
+        monkeypatch.setattr(dashboard, "MAX_PAGE_BYTES", most)
+        (building / "dashboard").exists() and shutil.rmtree(building / "dashboard")
+        dashboard.write(building, "cx.duckdb", MANIFEST, settings())
+        told = read(building, "index").data
+        grains[told.get("isThinned", False)] = {(one["g"], one["b"]) for one in told["series"]["fcr_rate"]}
+    assert grains[False] == {("M", "total"), ("M", "channel"), ("W", "total"), ("W", "channel")}
+    assert grains[True] == {("M", "total"), ("M", "channel"), ("W", "total")}

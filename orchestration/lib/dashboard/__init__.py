@@ -85,7 +85,7 @@ def _pages(con: duckdb.DuckDBPyConnection, manifest: Mapping[str, Any], settings
     }
     # One scan for all pages. What only one page draws finely, only that page's metrics are read for.
     fine = {(metric, name) for page in pages for name in page.fine for metric in page.metrics}
-    drawn = data.series(con, set().union(*(page.metrics for page in pages)), calendar, fine)
+    drawn, left_out = data.series(con, set().union(*(page.metrics for page in pages)), calendar, fine)
     texts = {}
     for page in pages:
         names = sorted(page.metrics) if page.metrics else []
@@ -115,10 +115,25 @@ def _pages(con: duckdb.DuckDBPyConnection, manifest: Mapping[str, Any], settings
             if row[1] in told and row[1] not in head["metrics"]
         }
         head |= {"names": others} if others else {}
-        listed = ",\n".join(f"{json.dumps(name)}:[{','.join(drawn.get(name, ()))}]" for name in names)
-        payload = f'{_json(head)[:-1]},"series":{{{listed}}}}}'
-        texts[page.file] = template.render(page=page, data=_in_script(payload), vega=assets.vega_name(), words=_english)
+        head["leftOut"] = {name: left_out[name] for name in names if name in left_out}
+        payload = _payload(head, {name: drawn.get(name, []) for name in names})
+        if len(payload.encode()) > MAX_PAGE_BYTES * 0.9:
+            thinned = {
+                name: [one for one in drawn.get(name, ()) if one.grain != "W" or one.breakdown in _WHOLE] for name in names
+            }
+            payload = _payload({**head, "isThinned": True}, thinned)
+        texts[page.file] = template.render(page=page, data=payload, vega=assets.vega_name(), words=_english)
     return texts
+
+
+_WHOLE = ("total", "cell")
+"""Breakdowns that are none. Of the others a page that would grow too big has the months only."""
+
+
+def _payload(head: Mapping[str, Any], drawn: Mapping[str, list[data.Series]]) -> str:
+    """What a page knows, as it stands in its script element."""
+    listed = ",\n".join(f"{json.dumps(name)}:[{','.join(one.text for one in told)}]" for name, told in drawn.items())
+    return _in_script(f'{_json(head)[:-1]},"series":{{{listed}}}}}')
 
 
 def _brief(definition: Mapping[str, Any]) -> dict[str, Any]:

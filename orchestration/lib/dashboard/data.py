@@ -12,13 +12,23 @@ import json
 from collections.abc import Collection, Iterable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 
 TOO_FINE = ("question_id", "metric_kind", "feed", "bucket", "agent_id", "currency")
 """Breakdowns that no page offers as a filter; a page that draws one asks for it."""
-SUMMED = ("additive", "ratio", "mean")
+MAX_MEMBERS = {"agent_id": 400}
+"""So many members of a breakdown are drawn, those with most behind them; of others MAX_MEMBERS_ELSE."""
+MAX_MEMBERS_ELSE = 100
+
+
+class Series(NamedTuple):
+    """The JSON text of one series, and what it is of."""
+
+    text: str
+    grain: str
+    breakdown: str
 
 
 def rows(con: duckdb.DuckDBPyConnection, sql: str, parameters: Iterable[Any] = ()) -> dict[str, Any]:
@@ -103,8 +113,8 @@ def calendar(con: duckdb.DuckDBPyConnection, through: date) -> dict[str, Any]:
 
 def series(
     con: duckdb.DuckDBPyConnection, metrics: Collection[str], calendar: dict[str, Any], fine: Collection[tuple[str, str]] = ()
-) -> dict[str, list[str]]:
-    """By metric the JSON texts of its series: one for each grain, breakdown and value of it.
+) -> tuple[dict[str, list[Series]], dict[str, dict[str, int]]]:
+    """By metric its series: one for each grain, breakdown and value of it; and how many values of a breakdown were left out.
 
     A series is {g, o, b, d, s or t, n, k, x, p, c} (class additive, ratio, mean) or {.., v, l, h, q, y} (others):
         g  "M" or "W": months or weeks; o  the metric's own period (trailing_30d), where it has one
@@ -117,7 +127,7 @@ def series(
         con: the release.
         metrics: names; those without rows are absent from the answer.
         calendar: which months and weeks.
-        fine: (metric, breakdown) of TOO_FINE that are wanted all the same.
+        fine: (metric, breakdown) of TOO_FINE that are wanted all the same: the months of a year, the weeks of a quarter.
     """
     cursor = con.execute(
         """
@@ -141,7 +151,11 @@ def series(
                             )
                         )
                     else t.is_summed and d.grain in ('week', 'month') and d.breakdown <> 'cell'
-                        and (not list_contains($too_fine, d.breakdown) or list_contains($fine, d.metric || '/' || d.breakdown))
+                        and (
+                            not list_contains($too_fine, d.breakdown)
+                            or list_contains($fine, d.metric || '/' || d.breakdown)
+                            and d.metric_date > cast($through as date) - if(d.grain = 'month', 396, 91)
+                        )
                 end
                 and d.metric_date >= cast($month as date)
         ),
@@ -212,7 +226,9 @@ def series(
             "month": calendar["months"][0], "week": calendar["weeks"][0],
         },
     )  # fmt: skip
-    found: dict[str, list[str]] = {}
+    found: dict[str, list[Series]] = {}
+    weights: dict[tuple[str, str], dict[str, float]] = {}
+    members: dict[int, str] = {}
     for metric, grain, own, breakdown, dimensions, is_summed, counts, at, *columns in cursor.fetchall():
         numerators, denominators, extra, final_on, values, low, high, before, year_ago = columns
         one: dict[str, Any] = {"g": grain, "b": breakdown, "d": json.loads(dimensions)}
@@ -232,8 +248,21 @@ def series(
             one["p"] = waiting
         if counts:
             one["c"] = 1
-        found.setdefault(metric, []).append(json.dumps(one, separators=(",", ":"), allow_nan=False))
-    return found
+        told = Series(json.dumps(one, separators=(",", ":"), allow_nan=False), grain, breakdown)
+        found.setdefault(metric, []).append(told)
+        if breakdown in one["d"]:
+            member = str(one["d"][breakdown])
+            members[id(told)] = member
+            of_breakdown = weights.setdefault((metric, breakdown), {})
+            of_breakdown[member] = of_breakdown.get(member, 0) + sum(abs(v) for v in one.get("k", one["n"]) if v is not None)
+    left_out: dict[str, dict[str, int]] = {}
+    for (metric, breakdown), weight in weights.items():
+        most = MAX_MEMBERS.get(breakdown, MAX_MEMBERS_ELSE)
+        if len(weight) > most:
+            kept = set(sorted(weight, key=lambda member: (-weight[member], member))[:most])
+            left_out.setdefault(metric, {})[breakdown] = len(weight) - most
+            found[metric] = [told for told in found[metric] if told.breakdown != breakdown or members[id(told)] in kept]
+    return found, left_out
 
 
 def _numbers(column: list[float | None]) -> list[float | int | None]:

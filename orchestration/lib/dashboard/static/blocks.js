@@ -30,7 +30,7 @@ function changeLine(told) {
   // a difference that rounds to nothing is neither good nor bad
   const isNothing = !/[1-9]/.test(relative), good = isNothing ? null : isGood(told.metric, difference);
   const arrow = isNothing ? "=" : difference > 0 ? "▲" : difference < 0 ? "▼" : "=";
-  return h("p.change." + (good === null ? "neutral" : good ? "good" : "bad"), null,
+  return h("p.change." + (good === null ? "neutral" : good ? "good" : "bad"), { "data-metric": told.metric, "data-before": before },
     h("span", { "aria-hidden": "true" }, arrow + " "), h("span.visually-hidden", null, good === null ? "" : t(good ? "better" : "worse") + " "),
     h("strong", null, relative), h("span.soft", null, " " + t(state.against === "year" ? "was.year" : "was", { value: inUnit(before, unit) })));
 }
@@ -287,9 +287,10 @@ BLOCKS.matrix = (block) => {
       h("span.figure", null, inUnit(told.value, definition.unit)), bar);
     return tipped(cell, () => describe(told, `${label(metric)} · ${member(name)}`));
   })));
-  return h("div.wide", { tabindex: "0", role: "region", "aria-label": t(block.word) }, h("table.matrix", null,
+  const more = Math.max(0, ...columns.map(({ metric }) => (DATA.leftOut[metric] || {})[by] || 0));
+  return [h("div.wide", { tabindex: "0", role: "region", "aria-label": t(block.word) }, h("table.matrix", null,
     h("thead", null, h("tr", null, h("th", { scope: "col" }, dimension(by)), columns.map(({ metric, cells }) => h("th.n", { scope: "col" }, definitionButton(metric, null), cells.size ? null : h("span.soft", null, " " + absence(metric)))))),
-    h("tbody", null, body)));
+    h("tbody", null, body))), more ? h("p.soft.note", null, t("more.members", { n: number(more) })) : null];
 };
 
 // How strong a cell of a heat map is coloured; text stays readable on it because the colour is never more than half there.
@@ -528,7 +529,8 @@ BLOCKS.freshness = () => {
   const off = Object.entries(DATA.metrics).filter(([, one]) => !one.is_on), stale = Object.entries(DATA.metrics).filter(([, one]) => one.is_on && one.is_stale);
   const reason = (metric) => absence(metric), found = [h("p", null, t("metrics.lead", { on: Object.keys(DATA.metrics).length - off.length, off: off.length, stale: stale.length }))];
   if (stale.length) found.push(plainTable({ head: [t("metric"), t("through")], rows: stale.map(([name, one]) => [label(name), day(one.data_through)]), caption: t("stale") }));
-  if (off.length) found.push(plainTable({ head: [t("metric"), t("why")], rows: off.map(([name]) => [label(name), reason(name)]), caption: t("metrics.off") }));
+  const table = off.length ? plainTable({ head: [t("metric"), t("why")], rows: off.map(([name]) => [label(name), reason(name)]), caption: t("metrics.off") }) : null;
+  if (table) found.push(h("details", { open: off.length <= 20 }, h("summary", null, `${t("metrics.off")} (${number(off.length)})`), table));
   if (!DATA.personalData) found.push(h("p.soft", null, t("persons.off", { page: t("page.customer-360") })));
   return found;
 };

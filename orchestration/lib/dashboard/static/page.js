@@ -72,6 +72,7 @@ function drawFrame() {
   if (DATA.stale.length && DATA.page !== "data-health") {
     notices.append(h("p.notice.stale", null, t("notice.stale", { feeds: DATA.stale.join(", ") }) + " ", h("a", { href: "data-health.html" + hash() }, t("page.data-health"))));
   }
+  if (DATA.isThinned) notices.append(h("p.soft", null, t("thinned")));
   document.getElementById("foot").replaceChildren(h("p", null, t("foot", { release: DATA.release, instant: instant(DATA.publishedAt) })));
 }
 
