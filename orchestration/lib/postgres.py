@@ -495,11 +495,22 @@ def _grant(execute: Any, target: Postgres, tables: dict[str, _Table]) -> None:
     execute(f"grant select on {places} to {ident(target.reader)}")
 
 
-_ANSWER = """
-    returns table (
-        period_start date, metric_date date, breakdown text, dimensions text, numerator double precision,
-        denominator double precision, value double precision, n bigint, is_small boolean, is_final boolean, is_stale boolean
-    ) language plpgsql stable"""
+ANSWER = {
+    "period_start": "date",
+    "metric_date": "date",
+    "breakdown": "text",
+    "dimensions": "text",
+    "numerator": "double precision",
+    "denominator": "double precision",
+    "value": "double precision",
+    "n": "bigint",
+    "is_small": "boolean",
+    "is_final": "boolean",
+    "is_stale": "boolean",
+    "interval_low": "double precision",
+    "interval_high": "double precision",
+}
+"""Columns of what the functions return: those of the macros."""
 _ASKED = """
 #variable_conflict use_column
 declare
@@ -521,7 +532,8 @@ _ADDED = """
             when cardinality(told.denominator) > 0 then sum(d.numerator) / nullif(sum(d.denominator), 0)
             else sum(d.numerator)
         end,
-        sum(d.n)::bigint, coalesce(sum(d.n) < told.min_n, false), bool_and(d.is_final), bool_or(d.is_stale)
+        sum(d.n)::bigint, coalesce(sum(d.n) < told.min_n, false), bool_and(d.is_final), bool_or(d.is_stale),
+        null::double precision, null::double precision
         from {schema}.metric_daily d where d.metric = metric_name and d.grain = 'day'"""
 FUNCTIONS = {
     "metric(metric_name text, period text)": (
@@ -534,7 +546,7 @@ FUNCTIONS = {
     end if;
     return query
         select d.period_start, d.metric_date, d.breakdown, d.dimensions, d.numerator, d.denominator, d.value, d.n, d.is_small,
-            d.is_final, d.is_stale
+            d.is_final, d.is_stale, d.interval_low, d.interval_high
         from {schema}.metric_daily d where d.metric = metric_name and d.grain = period;
     if period = 'year' then
         return query select date_trunc('year', d.metric_date)::date, max(d.metric_date),"""
@@ -572,18 +584,22 @@ def _make_functions(execute: Any, schema: str, tables: dict[str, _Table]) -> Non
     """`metric` and `metric_between`, where they are not there yet as they are here."""
     if not {"metrics", "metric_daily"} <= set(tables):
         return
-    there = dict(
-        execute(
-            "select p.proname::text, p.prosrc from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace "
-            f"where n.nspname = {literal(schema)}"
+    there = {
+        name: (source, [argument for argument in arguments.split(",") if argument in ANSWER])
+        for name, source, arguments in execute(
+            "select p.proname::text, p.prosrc, array_to_string(p.proargnames, ',') from pg_catalog.pg_proc p "
+            f"join pg_catalog.pg_namespace n on n.oid = p.pronamespace where n.nspname = {literal(schema)}"
         )
-    )
+    }
     for signature, (body, about) in FUNCTIONS.items():
+        name, parameters = signature.rstrip(")").split("(")
         source = body.replace("{schema}", schema)
-        if there.get(signature.partition("(")[0]) == source:
+        if there.get(name) == (source, list(ANSWER)):
             continue
-        head, parameters = signature.rstrip(")").split("(")
-        place = f"{ident(schema)}.{ident(head)}"
-        execute(f"create or replace function {place}({parameters}) {_ANSWER} as {literal(source)}")
-        kinds = ", ".join(parameter.split()[1] for parameter in parameters.split(", "))
+        place, kinds = f"{ident(schema)}.{ident(name)}", ", ".join(one.split()[1] for one in parameters.split(", "))
+        if name in there and there[name][1] != list(ANSWER):
+            execute(f"drop function {place}({kinds})")  # its columns cannot be replaced
+        columns = ", ".join(f"{column} {kind}" for column, kind in ANSWER.items())
+        head = f"create or replace function {place}({parameters}) returns table ({columns}) language plpgsql stable"
+        execute(f"{head} as {literal(source)}")
         execute(f"comment on function {place}({kinds}) is {literal(about)}")

@@ -184,6 +184,9 @@ def test_a_changed_month_is_written_alone_and_changed_columns_are_followed(home:
         "alter table marts.emotion_daily drop column is_final",
         "alter table marts.queue_daily alter column is_final type text",
         "create table marts.old (surplus integer)",
+        "drop function marts.metric_between(text, date, date)",
+        "create function marts.metric_between(metric_name text, first_day date, last_day date) returns table (value float) "
+        "language sql as 'select 1e0'",
         "insert into marts.published_files values ('old', 'all', '')",
     )
     postgres.publish(settings)
@@ -195,6 +198,7 @@ def test_a_changed_month_is_written_alone_and_changed_columns_are_followed(home:
     )
     assert kinds == [("emotion_daily", "is_final", "boolean"), ("queue_daily", "is_final", "boolean")]
     _assert_sums_are_equal(home, url)
+    assert _ask(url, "select count(n) from marts.metric_between('orders', '2025-09-10', '2025-09-10')") is not None
 
     _ask(url, "delete from marts.sales_daily where metric_date = date '2025-09-05'")
     with connect(settings) as con:

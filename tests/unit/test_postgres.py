@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from orchestration.lib import postgres
+from orchestration.lib import interface, postgres
 from orchestration.settings import ConfigError, Settings
 
 
@@ -38,6 +38,12 @@ def test_what_does_not_fit_is_an_error_and_not_another_number() -> None:
         duckdb.sql(f"select {cast.format('170141183460469231731687303715884105727::hugeint')}").fetchall()
     with pytest.raises(postgres.PostgresError, match=r"sales_daily\.x has the type INTERVAL"):
         postgres.kind_of("INTERVAL", "sales_daily.x")
+
+
+def test_functions_return_the_columns_of_the_macros() -> None:
+    relations = interface.promised().relations
+    for macro in ("metric(metric_name, period)", "metric_between(metric_name, first_day, last_day)"):
+        assert [(c, postgres.kind_of(k)[0]) for c, k in relations[macro].items()] == list(postgres.ANSWER.items())
 
 
 SECRET = "hunter22"
