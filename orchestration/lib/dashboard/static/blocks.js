@@ -418,8 +418,8 @@ BLOCKS.associations = (block) => {
   })];
 };
 
-// Agents against what the team does with the same mix of channels and topics. A badge is given where chance does not
-// explain the difference: Wilson's interval of the agent's share lies beyond the expected one, or a count beyond 1.96 roots.
+// Agents against what the team does with the same mix of channels and topics. Colour, and a badge where
+// it is a good one, only where chance does not explain the difference: Wilson's interval of the agent's share lies beyond the expected one, or a count beyond 1.96 roots.
 const AGENT_COLUMNS = [
   { metric: "agent_aht_to_team", rate: "agent_aht" }, { metric: "agent_transfers_to_team", rate: "agent_transfers_per_leg", badge: "badge.transfers", isCount: true },
   { metric: "agent_fcr_to_team", rate: "agent_fcr", badge: "badge.fcr" }, { metric: "agent_csat_to_team", rate: "agent_csat", badge: "badge.csat" },
@@ -437,12 +437,16 @@ BLOCKS.agents = (block) => {
     if (!handled || !handled.value || (chosen && teams.get(agent) !== chosen)) continue;
     const cells = AGENT_COLUMNS.map((column) => {
       const told = at(column.metric, agent), rate = at(column.rate, agent), n = column.count ? at(column.count, agent)?.value : rate?.denominator, expected = told?.denominator;
-      let badge = null;
+      let side = 0; // where chance does not explain the difference: above (1) or below (-1) what is expected
       if (told && told.value !== null && column.badge && n >= min) {
-        if (column.isCount) badge = expected - told.numerator > 1.96 * Math.sqrt(expected) ? column.badge : null;
-        else badge = interval({ interval: "wilson", scale: 1 }, told.numerator, n, null)[0] > expected / n ? column.badge : null;
+        if (column.isCount) side = Math.abs(told.numerator - expected) > 1.96 * Math.sqrt(expected) ? Math.sign(told.numerator - expected) : 0;
+        else {
+          const [low, high] = interval({ interval: "wilson", scale: 1 }, told.numerator, n, null);
+          side = low > expected / n ? 1 : high < expected / n ? -1 : 0;
+        }
       }
-      return { told, rate, n: n || 0, isSmall: (n || 0) < min, badge };
+      const good = side ? isGood(column.metric, side) : null, badge = good ? column.badge : null;
+      return { told, rate, n: n || 0, isSmall: (n || 0) < min, good, badge };
     });
     list.push({ agent, handled, cells, badges: cells.map((one) => one.badge).filter(Boolean) });
   }
@@ -455,9 +459,9 @@ BLOCKS.agents = (block) => {
     h("button.sort", { type: "button", "aria-label": t("sort.by", { what: label(metric) }), "aria-pressed": String(metric === sorted), onclick: () => { BLOCKS.agents.by = metric; draw(); } }, metric === sorted ? "▾" : "▿"));
   const body = list.map(({ agent, handled, cells, badges }) => h("tr", null, h("th", { scope: "row" }, bdi(agent), h("span.soft", null, " ", bdi(member(teams.get(agent))))),
     tipped(h("td", { class: "n" + (handled.value < min ? " is-small" : ""), "data-agent": agent, "data-metric": "agent_handled_legs", "data-value": handled.value }, number(handled.value)), () => describe(handled, agent)),
-    cells.map(({ told, rate, n, isSmall }, m) => {
+    cells.map(({ told, rate, n, isSmall, good }) => {
       if (!told || told.value === null) return h("td.n.empty", null, "–");
-      const good = isGood(told.metric, Math.abs(told.value - 1) < 0.005 ? 0 : told.value - 1), cell = h("td", { class: ["n", isSmall ? "is-small" : good === null ? "" : good ? "good" : "bad", told.isFinal ? "" : "is-provisional"].join(" "), "data-agent": agent, "data-metric": told.metric, "data-value": told.value },
+      const cell = h("td", { class: ["n", isSmall ? "is-small" : good === null ? "" : good ? "good" : "bad", told.isFinal ? "" : "is-provisional"].join(" "), "data-agent": agent, "data-metric": told.metric, "data-value": told.value },
         h("span.figure", null, inUnit(told.value, "index")), rate && rate.value !== null ? h("span.soft.under", null, inUnit(rate.value, rate.definition.unit)) : null);
       return tipped(cell, () => [describe(told, `${label(told.metric)} · ${agent}`), t("n", { n: number(n) }), isSmall ? t("small", { n: min }) : null].filter(Boolean).join("\n"));
     }), h("td.badges", null, badges.map((word) => h("span.badge", null, t(word))))));
