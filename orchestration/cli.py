@@ -393,7 +393,7 @@ HEADLINES = {
 def _print_headlines(settings: Settings, last: date) -> None:
     import duckdb
 
-    from orchestration.lib import release
+    from orchestration.lib import dashboard, release
 
     name = release.current(settings)
     assert name is not None
@@ -410,6 +410,7 @@ def _print_headlines(settings: Settings, last: date) -> None:
     for sentence in gates["not_passed"]:
         out.print(f"  {sentence}")
     out.print(f"release: {settings.current_release / 'cx.duckdb'}")
+    out.print(f"dashboard, to open in a browser: {settings.current_release / dashboard.FOLDER / 'index.html'}")
 
 
 def _run(settings: Settings, kind: str, window: Window | None, as_json: bool, with_fit: bool = False) -> int:

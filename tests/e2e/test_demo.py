@@ -20,7 +20,7 @@ def test_demo_prints_the_readme_and_its_marts_are_true(cx_home: Path) -> None:
     outcome = subprocess.run([cx, "demo"], env=os.environ, capture_output=True, text=True)
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
     printed = [line.rstrip() for line in outcome.stdout.splitlines()]
-    table = printed[printed.index("headline metrics through 2025-12-29") : -1]  # the last line names a folder
+    table = printed[printed.index("headline metrics through 2025-12-29") : -2]  # the last lines name folders
     assert len(table) == 18
     assert "\n".join(table) in README.read_text(encoding="utf-8")
 

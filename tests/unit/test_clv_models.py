@@ -409,6 +409,17 @@ def test_known_parameters_are_recovered_and_the_next_180_days_lie_in_the_interva
 
 
 @pytest.mark.parametrize("model", clv.PURCHASE_MODELS)
+def test_where_next_to_nothing_is_expected_the_interval_is_none_or_one_purchase(model):
+    """Three who bought once, years ago: a gamma quantile of so little lies below its own mean, and no count is a fraction."""
+    fit = clv.fit_purchases(model, *simulate(model, TYPICAL[model], 5_000, seed=1)[:3])
+    gone = np.zeros(3), np.zeros(3), np.full(3, 20_000.0)
+    forecast = clv.forecast_interval(fit, *gone, 30)
+    assert 0 < forecast.expected < 0.02 and (forecast.lower, forecast.upper) == (0, 1)
+    ahead = clv.forecast_interval(fit, *gone, 0)
+    assert (ahead.expected, ahead.lower, ahead.upper) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("model", clv.PURCHASE_MODELS)
 def test_variance_of_the_next_180_days_is_that_of_simulated_customers(model):
     """Equal customers, told apart only by what they do next: mean and variance of 300,000 of them."""
     rng = np.random.default_rng(7)
