@@ -67,6 +67,7 @@ import duckdb
 release, asked = sys.argv[1], sys.argv[2:]
 con = duckdb.connect(release + "/cx.duckdb", read_only=True)
 con.execute("set threads = 1")
+con.execute("set enable_progress_bar = false")  # it would stand in the answer
 
 
 def summed(relation):
