@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 from datetime import UTC, datetime, timedelta
@@ -37,6 +38,7 @@ from orchestration.lib.warehouse import tx
 if TYPE_CHECKING:
     from orchestration.settings import Settings
 
+log = logging.getLogger(__name__)
 KEEP = 3
 """As many releases are kept of different inputs, and as many of the newest."""
 DATABASE = "cx.duckdb"
@@ -128,7 +130,6 @@ def publish(con: duckdb.DuckDBPyConnection, settings: Settings, run_id: str, fee
     base_of_rebuilt = previous if is_newest else None
     database = _write_database(con, settings, building / DATABASE, names, base_of_rebuilt)
     files = {**_write_parquet(con, settings, building, names, base_of_rebuilt), DATABASE: database}
-    files |= dbt_docs.put(building, settings.releases, previous)
     states = feed_states(con)
     manifest = {
         "release": name,
@@ -154,7 +155,8 @@ def publish(con: duckdb.DuckDBPyConnection, settings: Settings, run_id: str, fee
         "files": files,
         "versions": {package: version(package) for package in ("cxmarts", "duckdb", "dbt-core", "dagster", "great-expectations")},
     }
-    files |= {path: _digest(building / path) for path in dashboard.write(building, DATABASE, manifest, settings)}
+    pages, manifest["not_made"] = _write_pages(building, manifest, settings, previous)
+    files |= pages
     (building / MANIFEST).write_text(json.dumps(manifest, indent=1, default=str) + "\n", encoding="utf-8")
     _write_checksums(building, files)
     _seal(building)
@@ -164,6 +166,31 @@ def publish(con: duckdb.DuckDBPyConnection, settings: Settings, run_id: str, fee
     acceptances.sync(con, settings)  # what this run let through by them is known outside the warehouse, too
     _prune(settings)
     return name
+
+
+def _write_pages(
+    building: Path, manifest: dict[str, Any], settings: Settings, previous: dict[str, Any] | None
+) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """Write what people look at beside the numbers; return its files, and a sentence on what could not be made.
+
+    The numbers are judged and right: a page that cannot be made keeps them from nobody, and the run's report tells it.
+    """
+    files: dict[str, dict[str, Any]] = {}
+    not_made = []
+    try:
+        files |= dbt_docs.put(building, settings.releases, previous)
+    except Exception as error:
+        log.exception("dbt's page of %s could not be made", manifest["release"])
+        not_made.append(f"the release has no {dbt_docs.PAGE}: {type(error).__name__}: {' '.join(str(error).split())}")
+        shutil.rmtree((building / dbt_docs.PAGE).parent, ignore_errors=True)
+    try:
+        written = dashboard.write(building, DATABASE, manifest, settings)
+    except Exception as error:
+        log.exception("the dashboard of %s could not be drawn", manifest["release"])
+        not_made.append(f"the dashboard could not be drawn: {type(error).__name__}: {' '.join(str(error).split())}")
+        shutil.rmtree(building / dashboard.FOLDER, ignore_errors=True)
+        written = dashboard.write_not_drawn(building)
+    return files | {path: _digest(building / path) for path in written}, not_made
 
 
 def recover(con: duckdb.DuckDBPyConnection, settings: Settings) -> str | None:

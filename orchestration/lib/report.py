@@ -130,7 +130,7 @@ def collect(settings: Settings, ran: Ran) -> dict[str, Any]:
         "problems": []
         if published
         else [p for p in dict.fromkeys(problems) if p not in shown and not any(s in p for s in shown)],
-        "warnings": found.warnings,
+        "warnings": found.warnings + (readers["not_made"] if published else []),
         "deliveries": found.deliveries,
         "not_taken": found.not_taken,
         "refused_standing": found.refused_standing,
@@ -315,7 +315,7 @@ def _rows(con: duckdb.DuckDBPyConnection, query: str, *values: Any) -> list[dict
 
 def _readers(settings: Settings, run_id: str) -> tuple[dict[str, Any], list[dict[str, Any]], bool]:
     """What readers see now, what that release restated, and whether it is what the run published."""
-    seen: dict[str, Any] = {"release": None, "data_through": None, "published_at": None, "stale_feeds": []}
+    seen: dict[str, Any] = {"release": None, "data_through": None, "published_at": None, "stale_feeds": [], "not_made": []}
     try:
         name = release.current(settings)
         if name is None:
@@ -330,6 +330,7 @@ def _readers(settings: Settings, run_id: str) -> tuple[dict[str, Any], list[dict
         "stale_feeds": [
             {"feed": state["feed"], "data_through": state["data_through"]} for state in manifest["feeds"] if state["is_stale"]
         ],
+        "not_made": manifest.get("not_made", []),
     }
     return seen, manifest["restated"], manifest["run_id"] == run_id
 

@@ -182,14 +182,6 @@ def test_vega_is_made_once_an_environment_and_says_whose_it_is(tmp_path: Path, m
     assert assets.vega() == first and len(made) == 2
 
 
-def test_a_page_that_cannot_be_drawn_keeps_no_release_from_its_readers(building: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with duckdb.connect(str(building / "cx.duckdb")) as con:
-        con.execute("drop table marts.metric_daily")
-    files = dashboard.write(building, "cx.duckdb", MANIFEST, settings())
-    assert [name for name in files if name.endswith(".html")] == ["dashboard/index.html"]
-    assert "could not be drawn" in (building / "dashboard" / "index.html").read_text() and "metric_daily" in caplog.text
-
-
 def test_of_many_members_the_largest_are_drawn_and_the_rest_is_counted(building: Path) -> None:
     with duckdb.connect(str(building / "cx.duckdb")) as con:
         con.execute(

@@ -219,7 +219,7 @@ def test_the_json_has_the_shape_of_its_format(night: tuple[Home, dict[str, Any]]
     stored = json.loads((path.parent / "report.json").read_text())
     assert stored == made == report.load(home.settings) == report.load(home.settings, "r-")
     assert stored["format"] == 1 and set(stored) == SHAPE
-    assert set(stored["readers"]) == {"release", "data_through", "published_at", "stale_feeds"}
+    assert set(stored["readers"]) == {"release", "data_through", "published_at", "stale_feeds", "not_made"}
     gate = {
         "gate", "subject", "severity", "passed", "state", "figure", "bound", "message", "accepted", "is_consequence", "sentence",
         "sample",

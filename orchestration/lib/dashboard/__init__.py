@@ -10,7 +10,6 @@ nothing listens, and it works from a mailed or copied folder. Page and data swap
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,12 +23,11 @@ from orchestration.lib.dashboard.pages import PAGES, Block
 if TYPE_CHECKING:
     from orchestration.settings import Settings
 
-log = logging.getLogger(__name__)
 FOLDER = "dashboard"
 MAX_PAGE_BYTES = 5_000_000
 _NOT_DRAWN = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><title>Not drawn</title><p>The dashboard of this release could not be '
-    "drawn; the log of its run says why. The numbers are in the release: <code>cx query</code>, cx.duckdb, parquet/.</p></html>\n"
+    "drawn; the report of its run says why. The numbers are in the release: <code>cx query</code>, cx.duckdb, parquet/.</p>\n"
 )
 
 
@@ -48,12 +46,8 @@ def write(building: Path, database: str, manifest: Mapping[str, Any], settings: 
     folder = building / FOLDER
     (folder / "assets").mkdir(parents=True)
     written = []
-    try:
-        with duckdb.connect(str(building / database), read_only=True) as con:
-            pages = _pages(con, manifest, settings)
-    except Exception:  # the numbers are judged and right: a page that cannot be drawn keeps them from nobody
-        log.exception("the dashboard of %s could not be drawn", manifest["release"])
-        pages = {PAGES[0].file: _NOT_DRAWN}
+    with duckdb.connect(str(building / database), read_only=True) as con:
+        pages = _pages(con, manifest, settings)
     for name, text in pages.items():
         (folder / name).write_text(text, encoding="utf-8")
         written.append(f"{FOLDER}/{name}")
@@ -61,6 +55,14 @@ def write(building: Path, database: str, manifest: Mapping[str, Any], settings: 
         (folder / "assets" / name).write_text(text, encoding="utf-8")
         written.append(f"{FOLDER}/assets/{name}")
     return written
+
+
+def write_not_drawn(building: Path) -> list[str]:
+    """Write the one page that says why there are no others; return the files written."""
+    folder = building / FOLDER
+    folder.mkdir()
+    (folder / PAGES[0].file).write_text(_NOT_DRAWN, encoding="utf-8")
+    return [f"{FOLDER}/{PAGES[0].file}"]
 
 
 def _pages(con: duckdb.DuckDBPyConnection, manifest: Mapping[str, Any], settings: Settings) -> dict[str, str]:
