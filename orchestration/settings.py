@@ -226,7 +226,7 @@ def _name_of_a_secret(value: str) -> str:
     if not re.fullmatch(r"[A-Z][A-Z0-9_]*", value):
         # Without the value: somebody may have written the secret itself.
         raise ValueError(
-            "it is the name of an environment variable, like 'CX_ALERT_URLS'; what is secret stands in that variable only"
+            "it is the name of an environment variable, like 'CX_SECRET_URL'; what is secret stands in that variable only"
         )
     return value
 

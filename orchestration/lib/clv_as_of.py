@@ -60,6 +60,8 @@ def write(settings: Settings, day: date, path: Path) -> tuple[int, date]:
     through = data_through(settings)
     if day > through:
         raise ClvError(f"{day} is not complete: data go through {through}")
+    if not path.absolute().parent.is_dir():
+        raise ClvError(f"{path}: there is no folder {path.absolute().parent}")
     sql = compiled_analysis(settings, ANALYSIS).compiled_code
     with run_lock(settings, "cx clv as-of"), warehouse.connect(settings, read_only=True) as con:
         register(con)

@@ -188,6 +188,8 @@ def test_scores_of_a_past_day(whole: Whole, books: Books, params: pd.DataFrame, 
             assert float(row[name]) == pytest.approx(value, rel=1e-9)
     with pytest.raises(clv_as_of.ClvError, match=f"is not complete: data go through {books.through}"):
         clv_as_of.write(settings, books.through + timedelta(days=1), tmp_path / "x.csv")
+    with pytest.raises(clv_as_of.ClvError, match="there is no folder"):
+        clv_as_of.write(settings, day, tmp_path / "nowhere" / "x.csv")
     with pytest.raises(clv_as_of.ClvError, match=r"ends in \.parquet or \.csv"):
         clv_as_of.write(settings, day, tmp_path / "x.xlsx")
 
