@@ -63,4 +63,5 @@ def import_(
     taken, unknown = clv_as_of.take(Settings(), file, source)
     for segment in unknown:
         console.print(f"warning: nobody is in segment {segment!r} (clv_segment in cx.toml), so that fit scores nobody yet")
-    console.print(f"{taken} fit{'' if taken == 1 else 's'} of {source} taken. Run `cx nightly` now, or leave it to the next night.")
+    fits = "1 fit" if taken == 1 else f"{taken} fits"
+    console.print(f"{fits} of {source} taken. Run `cx nightly` now, or leave it to the next night.")
