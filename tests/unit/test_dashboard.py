@@ -158,6 +158,33 @@ def test_every_word_that_is_used_is_there() -> None:
     assert used - set(assets.words()) == set()
 
 
+def arguments(text: str) -> list[str]:
+    """Parts of a script's text between commas that stand in no bracket; up to the bracket that closes it."""
+    found, depth = [""], 0
+    for sign in text:
+        depth += (sign in "([{") - (sign in ")]}")
+        if depth < 0:
+            break
+        if sign == "," and not depth:
+            found.append("")
+        else:
+            found[-1] += sign
+    return [one.strip() for one in found]
+
+
+def test_what_a_word_leaves_open_is_filled_in_wherever_it_is_said() -> None:
+    script = "\n".join(assets._text(f"static/{name}.js") for name in assets.SCRIPTS)
+    seen = set()
+    for call in re.finditer(r"\bt\(", script):
+        told, *filled = arguments(script[call.end() :])
+        given = {one.split(":")[0].strip() for one in arguments(filled[0][1:])} if filled and filled[0][:1] == "{" else set()
+        for key in set(re.findall(r'(?:^|[?:] )"([\w.-]+)"(?= :|$)', told)) & set(assets.words()):
+            seen.add(key)
+            assert set(re.findall(r"\{(\w+)\}", assets.words()[key]["en"])) <= given, script[call.start() : call.end() + 120]
+    # those that leave nothing open are said in other ways, too (in the page, put together)
+    assert {key for key, texts in assets.words().items() if "{" in texts["en"]} - seen == set()
+
+
 def test_every_metric_and_mart_of_a_page_is_in_the_project() -> None:
     from orchestration.lib.dbt_manifest import manifest_json, marts, metrics
 

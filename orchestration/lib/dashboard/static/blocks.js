@@ -524,7 +524,7 @@ BLOCKS.feeds = () => {
 };
 
 BLOCKS.gates = () => [
-  h("p", null, t("gates.passed", { n: number(DATA.gates.passed), not: number(DATA.gates.not_passed.length) })),
+  h("p", null, t("gates.passed", { passed: number(DATA.gates.passed), not: number(DATA.gates.not_passed.length) })),
   DATA.gates.not_passed.length ? h("ul.sentences", null, DATA.gates.not_passed.map((one) => h("li", null, bdi(one)))) : null,
   h("p.soft", null, t("deliveries.lead", { n: number(DATA.deliveries), rows: number(DATA.quarantined) })),
 ];
