@@ -106,6 +106,9 @@ def test_series_hold_what_the_rows_say(building: Path) -> None:
 
 
 def test_a_trailing_period_stands_at_the_end_of_months_and_weeks_beside_the_one_before(building: Path) -> None:
+    with duckdb.connect(str(building / "cx.duckdb")) as con:  # the first day with data is the first one of a period
+        con.execute("insert into marts.metric_daily select * replace (date '2025-12-12' as period_start, "
+                    "date '2026-01-10' as metric_date) from marts.metric_daily where metric = 'churn_rate' limit 1")  # fmt: skip
     dashboard.write(building, "cx.duckdb", MANIFEST, settings())
     by_grain = {one["g"]: one for one in read(building, "index").data["series"]["churn_rate"]}
     # ends of January and February, and how far data go; of 28 February the one before ended on 29 January: there is none
@@ -113,6 +116,13 @@ def test_a_trailing_period_stands_at_the_end_of_months_and_weeks_beside_the_one_
     assert by_grain["M"]["q"] == [None, 0.12]
     # Sundays 8 February and 1 March, and 10 March
     assert by_grain["W"]["v"] == [0.12, 0.06, 0.1]
+
+
+def test_a_trailing_period_that_began_before_the_data_is_nothing_to_compare_with(building: Path) -> None:
+    # data from 8 February: the thirty days before it, and those before 10 March's, began without
+    dashboard.write(building, "cx.duckdb", MANIFEST, settings())
+    by_grain = {one["g"]: one for one in read(building, "index").data["series"]["churn_rate"]}
+    assert by_grain["M"]["v"] == [0.08, 0.1] and "q" not in by_grain["M"] and "q" not in by_grain["W"]
 
 
 def test_a_metric_that_is_off_is_told(building: Path) -> None:
