@@ -106,6 +106,9 @@ def test_series_hold_what_the_rows_say(building: Path) -> None:
 
 
 def test_a_trailing_period_stands_at_the_end_of_months_and_weeks_beside_the_one_before(building: Path) -> None:
+    with duckdb.connect(str(building / "cx.duckdb")) as con:  # the first day with data is the first one of a period
+        con.execute("insert into marts.metric_daily select * replace (date '2025-12-12' as period_start, "
+                    "date '2026-01-10' as metric_date) from marts.metric_daily where metric = 'churn_rate' limit 1")  # fmt: skip
     dashboard.write(building, "cx.duckdb", MANIFEST, settings())
     by_grain = {one["g"]: one for one in read(building, "index").data["series"]["churn_rate"]}
     # ends of January and February, and how far data go; of 28 February the one before ended on 29 January: there is none
@@ -113,6 +116,13 @@ def test_a_trailing_period_stands_at_the_end_of_months_and_weeks_beside_the_one_
     assert by_grain["M"]["q"] == [None, 0.12]
     # Sundays 8 February and 1 March, and 10 March
     assert by_grain["W"]["v"] == [0.12, 0.06, 0.1]
+
+
+def test_a_trailing_period_that_began_before_the_data_is_nothing_to_compare_with(building: Path) -> None:
+    # data from 8 February: the thirty days before it, and those before 10 March's, began without
+    dashboard.write(building, "cx.duckdb", MANIFEST, settings())
+    by_grain = {one["g"]: one for one in read(building, "index").data["series"]["churn_rate"]}
+    assert by_grain["M"]["v"] == [0.08, 0.1] and "q" not in by_grain["M"] and "q" not in by_grain["W"]
 
 
 def test_a_metric_that_is_off_is_told(building: Path) -> None:
@@ -156,6 +166,33 @@ def test_every_word_that_is_used_is_there() -> None:
     used |= {f"page.{page.name}" for page in PAGES} | {block.word for page in PAGES for block in page.blocks}
     used |= {group["word"] for page in PAGES for block in page.blocks for group in block.options.get("groups", ())}
     assert used - set(assets.words()) == set()
+
+
+def arguments(text: str) -> list[str]:
+    """Parts of a script's text between commas that stand in no bracket; up to the bracket that closes it."""
+    found, depth = [""], 0
+    for sign in text:
+        depth += (sign in "([{") - (sign in ")]}")
+        if depth < 0:
+            break
+        if sign == "," and not depth:
+            found.append("")
+        else:
+            found[-1] += sign
+    return [one.strip() for one in found]
+
+
+def test_what_a_word_leaves_open_is_filled_in_wherever_it_is_said() -> None:
+    script = "\n".join(assets._text(f"static/{name}.js") for name in assets.SCRIPTS)
+    seen = set()
+    for call in re.finditer(r"\bt\(", script):
+        told, *filled = arguments(script[call.end() :])
+        given = {one.split(":")[0].strip() for one in arguments(filled[0][1:])} if filled and filled[0][:1] == "{" else set()
+        for key in set(re.findall(r'(?:^|[?:] )"([\w.-]+)"(?= :|$)', told)) & set(assets.words()):
+            seen.add(key)
+            assert set(re.findall(r"\{(\w+)\}", assets.words()[key]["en"])) <= given, script[call.start() : call.end() + 120]
+    # those that leave nothing open are said in other ways, too (in the page, put together)
+    assert {key for key, texts in assets.words().items() if "{" in texts["en"]} - seen == set()
 
 
 def test_every_metric_and_mart_of_a_page_is_in_the_project() -> None:

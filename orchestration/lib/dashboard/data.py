@@ -121,7 +121,8 @@ def series(
         b, d  breakdown and dimensions, as in metric_daily; s  index of the first period in the calendar, t  of all, if not
         contiguous; n, k  numerators and denominators; x  what the interval needs besides (sum of squares, promoters);
         p  {position: final_on} of values that are not final; c  whether the denominator counts observations
-        v, l, h  value and ends of its interval; q, y  of trailing periods the value of the one before and of a year ago
+        v, l, h  value and ends of its interval; q, y  of trailing periods the value of the one before and of a year ago,
+        where those began with or after the first day with data of the metric
 
     Args:
         con: the release.
@@ -186,16 +187,25 @@ def series(
                 end as x
             from placed
         ),
+        begun as (
+            select metric, min(metric_date) as first_day
+            from marts.metric_daily
+            where metric in (select metric from told where not is_summed)
+            group by metric
+        ),
         earlier as (
-            -- of trailing periods: the one right before, and the one that ended on the same date a year ago
+            -- of trailing periods: the one right before, and the one that ended on the same date a year ago; one that began
+            -- before there were data is shorter than it says, and nothing to compare with
             select
                 a.metric, a.grain, a.dimensions, a.metric_date,
                 max(case when b.metric_date = a.period_start - 1 then b.value end) as q,
                 max(case when b.metric_date = cast(a.metric_date - interval 1 year as date) then b.value end) as y
             from said a
+            join begun f using (metric)
             join marts.metric_daily b
                 on b.metric = a.metric and b.grain = a.grain and b.dimensions = a.dimensions
                 and b.metric_date in (a.period_start - 1, cast(a.metric_date - interval 1 year as date))
+                and b.period_start >= f.first_day
             where a.calendar_grain = '' and starts_with(a.grain, 'trailing') and starts_with(b.grain, 'trailing')
             group by all
         )

@@ -60,14 +60,14 @@ function sparkline(metric, one, asked) {
   const told = points(metric, one).slice(one.g === "M" ? -24 : -52);
   if (told.length < 3) return null;
   const values = told.map((p) => p.value), low = Math.min(...values), high = Math.max(...values), W = 200, H = 34;
-  const x = (n) => (n / (told.length - 1)) * (W - 8) + 4, y = (v) => (high === low ? H / 2 : H - 5 - ((v - low) / (high - low)) * (H - 10));
-  const path = (list) => list.map(([n, p], m) => `${m ? "L" : "M"}${x(n).toFixed(1)} ${y(p.value).toFixed(1)}`).join("");
-  const all = told.map((p, n) => [n, p]), firstOpen = told.findIndex((p) => !p.isFinal);
+  const x = (p) => ((p.at - told[0].at) / (told.at(-1).at - told[0].at)) * (W - 8) + 4, y = (v) => (high === low ? H / 2 : H - 5 - ((v - low) / (high - low)) * (H - 10));
+  const path = (list) => list.map((p, m) => `${m && list[m - 1].at === p.at - 1 ? "L" : "M"}${x(p).toFixed(1)} ${y(p.value).toFixed(1)}`).join("");
+  const firstOpen = told.findIndex((p) => !p.isFinal);
   const drawing = svg("svg", { viewBox: `0 0 ${W} ${H}`, class: "spark", "aria-hidden": "true", preserveAspectRatio: "none", focusable: "false" });
-  drawing.append(svg("path", { d: path(firstOpen < 0 ? all : all.slice(0, firstOpen)), class: "line" }));
-  if (firstOpen >= 0) drawing.append(svg("path", { d: path(all.slice(Math.max(0, firstOpen - 1))), class: "line open" }));
+  drawing.append(svg("path", { d: path(firstOpen < 0 ? told : told.slice(0, firstOpen)), class: "line" }));
+  if (firstOpen >= 0) drawing.append(svg("path", { d: path(told.slice(Math.max(0, firstOpen - 1))), class: "line open" }));
   const now = told.findIndex((p) => asked.grain === one.g && p.at === asked.to);
-  if (now >= 0) drawing.append(svg("path", { d: `M${x(now).toFixed(1)} ${y(told[now].value).toFixed(1)}l0 0`, class: "dot" }));
+  if (now >= 0) drawing.append(svg("path", { d: `M${x(told[now]).toFixed(1)} ${y(told[now].value).toFixed(1)}l0 0`, class: "dot" }));
   return drawing;
 }
 
@@ -524,7 +524,7 @@ BLOCKS.feeds = () => {
 };
 
 BLOCKS.gates = () => [
-  h("p", null, t("gates.passed", { n: number(DATA.gates.passed), not: number(DATA.gates.not_passed.length) })),
+  h("p", null, t("gates.passed", { passed: number(DATA.gates.passed), not: number(DATA.gates.not_passed.length) })),
   DATA.gates.not_passed.length ? h("ul.sentences", null, DATA.gates.not_passed.map((one) => h("li", null, bdi(one)))) : null,
   h("p.soft", null, t("deliveries.lead", { n: number(DATA.deliveries), rows: number(DATA.quarantined) })),
 ];

@@ -136,14 +136,17 @@ function trendSpec(lines, asked, height) {
   for (const { name, metric, series } of lines) {
     names.push(name);
     const told = points(metric, series);
+    let run = 0; // a line ends where nothing is known, and another one begins
     told.forEach((one, n) => {
-      const row = { at: one.at, value: one.value, low: one.low, high: one.high, series: name, tip: describe(one, lines.length > 1 ? `${label(metric)} · ${name}` : null) };
+      const follows = n > 0 && told[n - 1].at === one.at - 1, isFollowed = n + 1 < told.length && told[n + 1].at === one.at + 1;
+      if (!follows) run += 1;
+      const row = { run, at: one.at, value: one.value, low: one.low, high: one.high, series: name, tip: describe(one, lines.length > 1 ? `${label(metric)} · ${name}` : null) };
       low = Math.min(low, one.at);
       high = Math.max(high, one.at);
       const isOpen = !one.isFinal;
-      values.push({ ...row, part: isOpen ? "open" : "final", isPoint: isOpen || told.length === 1 });
+      values.push({ ...row, part: isOpen ? "open" : "final", isPoint: isOpen || (!follows && !isFollowed) });
       // the dashes begin where the last final value is
-      if (isOpen && n > 0 && told[n - 1].isFinal) values.push({ ...row, at: told[n - 1].at, value: told[n - 1].value, low: null, high: null, tip: describe(told[n - 1]), part: "open", isPoint: false });
+      if (isOpen && follows && told[n - 1].isFinal) values.push({ ...row, at: told[n - 1].at, value: told[n - 1].value, low: null, high: null, tip: describe(told[n - 1]), part: "open", isPoint: false });
     });
   }
   if (!values.length) return null;
@@ -159,7 +162,7 @@ function trendSpec(lines, asked, height) {
     layer.push({ data: { values: [{ a: Math.max(low, asked.from - 0.5), b: Math.min(Math.max(high, low + 1), asked.to + 0.5) }] }, mark: { type: "rect", color: colour("accent"), opacity: 0.07 }, encoding: { x: { ...x, field: "a" }, x2: { field: "b" } } });
   }
   if (single && values.some((one) => one.low !== null && one.low !== undefined)) {
-    layer.push({ transform: [{ filter: "isValid(datum.low)" }], mark: { type: "area", color: colour("c1"), opacity: 0.13, interpolate: "linear" }, encoding: { x, y: { ...y, field: "low" }, y2: { field: "high" } } });
+    layer.push({ transform: [{ filter: "isValid(datum.low)" }], mark: { type: "area", color: colour("c1"), opacity: 0.13, interpolate: "linear" }, encoding: { x, y: { ...y, field: "low" }, y2: { field: "high" }, detail: { field: "run" } } });
   }
   const held = single && !state.filter ? heldAgainst(lines[0].metric, asked) : {};
   if (held.target) {
@@ -169,7 +172,7 @@ function trendSpec(lines, asked, height) {
   const paint = single ? { value: colour("c1") } : { field: "series", type: "nominal", sort: names, scale: { domain: names }, legend: {} };
   layer.push({
     mark: { type: "line", interpolate: "linear" },
-    encoding: { x, y, color: paint, detail: { field: "series" }, strokeDash: { field: "part", type: "nominal", scale: { domain: ["final", "open"], range: [[1, 0], [3, 4]] }, legend: null } },
+    encoding: { x, y, color: paint, detail: [{ field: "series" }, { field: "run" }], strokeDash: { field: "part", type: "nominal", scale: { domain: ["final", "open"], range: [[1, 0], [3, 4]] }, legend: null } },
   });
   if (values.some((one) => one.isPoint)) layer.push({ transform: [{ filter: "datum.isPoint" }], mark: { type: "point", filled: true, size: 36, fill: colour("card"), strokeWidth: 1.6 }, encoding: { x, y, stroke: paint } });
   layer.push({ mark: { type: "point", size: 260, opacity: 0, filled: true }, encoding: { x, y, tooltip: { field: "tip" } } });

@@ -174,11 +174,38 @@ function isGood(metric, difference) {
   return direction === "none" || !difference ? null : (direction === "up") === difference > 0;
 }
 
-// Every point of a series, for a chart: {n, start, ...value}.
+// Over all series of a metric in months or weeks: the first period with data, and until when a period is provisional.
+const extents = new Map();
+function extent(metric, grain) {
+  if (!extents.has(grain + metric)) {
+    const list = seriesOf(metric).filter((one) => one.g === grain), finalOn = new Map();
+    for (const one of list) {
+      for (const [at, on] of Object.entries(one.p || {})) {
+        const n = one.t ? one.t[at] : one.s + Number(at);
+        if (!(finalOn.get(n) > on)) finalOn.set(n, on);
+      }
+    }
+    extents.set(grain + metric, { first: Math.min(...list.map(firstIndex)), finalOn });
+  }
+  return extents.get(grain + metric);
+}
+
+// A count has no row for a month or week without anything to count: between the first data of the metric and the last day
+// of its feeds that is 0. Anything else is not known there, and null.
+function nothingCounted(metric, one, n) {
+  const definition = DATA.metrics[metric], { first, finalOn } = extent(metric, one.g), on = finalOn.get(n) || null, end = CALENDAR.end(one.g, n);
+  if (definition.class !== "additive" || n < first || !definition.data_through || CALENDAR[one.g][n] > definition.data_through) return null;
+  return {
+    metric, definition, series: one, period: { grain: one.g, from: n, to: n }, span: null, before: null, yearAgo: null, value: 0, numerator: 0, denominator: null,
+    low: null, high: null, n: null, finalOn: on, isFinal: !on, isSmall: false, isStale: (end < DATA.through ? end : DATA.through) > definition.data_through,
+  };
+}
+
+// Every point of a series, for a chart: {at, start, ...value}. What is not known has none.
 function points(metric, one) {
-  const found = [];
-  for (let n = firstIndex(one); n <= lastIndex(one); n++) {
-    const told = valueOf(metric, one, { grain: one.g, from: n, to: n });
+  const found = [], isCounted = DATA.metrics[metric].class === "additive";
+  for (let n = isCounted ? extent(metric, one.g).first : firstIndex(one); n <= (isCounted ? CALENDAR[one.g].length - 1 : lastIndex(one)); n++) {
+    const told = valueOf(metric, one, { grain: one.g, from: n, to: n }) || nothingCounted(metric, one, n);
     if (told && told.value !== null && told.value !== undefined) found.push({ ...told, at: n, start: CALENDAR[one.g][n] });
   }
   return found;
