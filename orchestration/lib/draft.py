@@ -7,11 +7,13 @@ said in a comment beside the line.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import io
 import json
 import re
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -30,6 +32,12 @@ if TYPE_CHECKING:
 _FORMATS = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson", ".parquet": "parquet"}
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _OTHER_DAY = re.compile(r"(?<!\d)(?:20\d{6}|\d{1,2}[-._]\d{1,2}[-._]20\d\d)(?!\d)")
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+"""What TOML takes in no comment."""
+_HALVES = re.compile(r"[\ud800-\udfff]")
+"""Halves of characters, which UTF-8 cannot have: no cx.toml can name a column with one."""
+_START = 1 << 20
+"""Bytes of a file that are looked at."""
 _DELIMITERS = (",", ";", "\t", "|")
 _ROWS = 500
 """Rows of the newest file of a kind that are looked at."""
@@ -137,7 +145,10 @@ def _kinds(landing: Path) -> list[Kind]:
         if told is None or not path.is_file() or any(part.startswith(".") for part in relative.split("/")):
             continue
         day = _DAY.search(relative)
-        pattern = relative.replace(day[0], "{day}") if day else _OTHER_DAY.sub("*", relative)
+        # What a pattern cannot say literally: braces, **, and bytes that are no text
+        literal = re.sub(r"[{}\ud800-\udfff]", "*", relative)
+        pattern = literal.replace(day[0], "{day}") if day else _OTHER_DAY.sub("*", literal)
+        pattern = re.sub(r"\*{2,}", "*", pattern)
         kind = kinds.setdefault(pattern, Kind(pattern, told, []))
         kind.files.append(path)
         if day:
@@ -161,14 +172,17 @@ def _read(kind: Kind) -> None:
             file = pq.ParquetFile(path)
             kind.header = tuple(file.schema_arrow.names)
             batch = next(file.iter_batches(_ROWS), None)
-            kind.rows = [] if batch is None else [tuple(_plain(v) for v in row.values()) for row in batch.to_pylist()]
+            columns = [] if batch is None else [map(_plain, column.to_pylist()) for column in batch.columns]
+            kind.rows = list(zip(*columns, strict=True))
             return
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as handle:
-            start = handle.read(1 << 20)
-        text = _decoded(kind, start[: start.rfind(b"\n") + 1] or start)
+            start = handle.read(_START)
+        text = _decoded(kind, start)
+        if len(start) == _START:  # its last line is cut
+            text = text[: text.rfind("\n") + 1] or text
         if kind.format == "ndjson":
             objects = [
-                one for one in map(json.loads, islice(filter(str.strip, text.splitlines()), _ROWS)) if isinstance(one, dict)
+                one for one in map(json.loads, islice(filter(str.strip, text.split("\n")), _ROWS)) if isinstance(one, dict)
             ]
             kind.header = tuple(dict.fromkeys(key for one in objects for key in one))
             kind.rows = [tuple(_plain(one.get(key)) for key in kind.header) for one in objects]
@@ -178,26 +192,35 @@ def _read(kind: Kind) -> None:
         records = csv.reader(io.StringIO(text, newline=""), delimiter=kind.delimiter)
         kind.header = tuple(next(records, ()))
         kind.rows = [tuple(row) for row in islice(records, _ROWS) if len(row) == len(kind.header)]
-    except (OSError, EOFError, ValueError, csv.Error) as error:
+    except (OSError, EOFError, ValueError, RuntimeError, zlib.error, csv.Error) as error:
         kind.header = ()
         kind.doubts.append(f"{path.name} cannot be read: {error}")
 
 
 def _plain(value: object) -> str:
-    return "" if value is None else str(value)
+    return "" if value is None else str(value).encode("utf-8", "replace").decode()
 
 
 def _decoded(kind: Kind, raw: bytes) -> str:
-    for encoding in ("utf-16", "utf-8-sig") if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig",):
-        try:
-            text = raw.decode(encoding)
-        except UnicodeError:
-            continue
-        kind.encoding = "utf-8" if encoding == "utf-8-sig" else encoding
-        return text
-    kind.encoding = "cp1252"
-    kind.doubts.append("it is not UTF-8; encoding cp1252 is Western European Windows")
-    return raw.decode("cp1252", "replace")
+    """The text of a file's start, which may end in the middle of a character."""
+    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        encoding = "utf-16"
+    elif raw[1:400:2].count(0) > len(raw[1:400:2]) / 2:
+        encoding = "utf-16-le"  # without its mark: every other byte of Western text is 0
+    elif raw[:400:2].count(0) > len(raw[:400:2]) / 2:
+        encoding = "utf-16-be"
+    else:
+        encoding = "utf-8-sig"
+    try:
+        text = codecs.getincrementaldecoder(encoding)().decode(raw, len(raw) < _START)
+    except UnicodeError:
+        if b"\0" in raw:
+            raise ValueError("it is no text") from None
+        kind.encoding = "cp1252"
+        kind.doubts.append("it is not UTF-8; encoding cp1252 is Western European Windows")
+        return raw.decode("cp1252", "replace")
+    kind.encoding = encoding.removesuffix("-sig")
+    return text
 
 
 def _words(name: str) -> tuple[str, ...]:
@@ -224,7 +247,7 @@ def _names(column: str) -> Iterator[tuple[str, ...]]:
 
 def _matched(contract: Contract, header: tuple[str, ...]) -> dict[str, str]:
     """Columns of the contract by those of the file that look like them; each of the file once, required ones first."""
-    by_words = {_words(name): name for name in reversed(header)}
+    by_words = {_words(name): name for name in reversed(header) if not _HALVES.search(name)}
     found: dict[str, str] = {}
     ordered = sorted(contract.properties, key=lambda column: not column.required)
     for is_own in (True, False):
@@ -306,10 +329,10 @@ def _text(kinds: list[Kind], contracts: dict[str, Contract]) -> str:
     for kind in kinds:
         lines.append("")
         if kind.feed is None:
-            lines += [f"# {kind.pattern}: not recognised ({'; '.join(kind.doubts) or 'its columns look like no feed'}).",
-                      f"# Its columns: {', '.join(kind.header) or 'none'}"]  # fmt: skip
+            lines += [_comment(f"{kind.pattern}: not recognised ({'; '.join(kind.doubts) or 'its columns look like no feed'})."),
+                      _comment(f"Its columns: {', '.join(kind.header) or 'none'}")]  # fmt: skip
             continue
-        lines += [*(f"# CHECK: {doubt}" for doubt in kind.doubts), *_feed(kind, contracts[kind.feed])]
+        lines += [*(_comment(f"CHECK: {doubt}") for doubt in kind.doubts), *_feed(kind, contracts[kind.feed])]
     return "\n".join(lines) + "\n"
 
 
@@ -332,7 +355,7 @@ def _feed(kind: Kind, contract: Contract) -> Iterator[str]:
     left = [column for column in kind.header if column not in kind.columns.values()]
     optional = [name for name in about if name not in kind.columns and name not in kind.missing]
     if left:
-        yield f"# columns of the file that are in no line above: {', '.join(map(_toml, left))}"
+        yield _comment(f"columns of the file that are in no line above: {', '.join(map(_toml, left))}")
     if optional:
         yield f"# what {contract.id} may also have: {', '.join(optional)}"
     if kind.missing:
@@ -343,4 +366,9 @@ def _feed(kind: Kind, contract: Contract) -> Iterator[str]:
 
 def _toml(text: str) -> str:
     """A basic string of TOML; JSON's escapes are a subset of its own."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return json.dumps(_HALVES.sub("\ufffd", text), ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _comment(text: str) -> str:
+    """One line of comment, whatever names are in it."""
+    return "# " + _UNPRINTABLE.sub(lambda found: repr(found[0])[1:-1], _HALVES.sub("\ufffd", text))

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
+import os
 import re
+import tempfile
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from orchestration import cli
 from orchestration.lib.draft import Kind, draft
+from orchestration.lib.readers import discover
 from orchestration.settings import PROJECT_ROOT, ConfigError, Settings
 
 
@@ -103,3 +113,55 @@ def test_a_decimal_comma_in_a_column_that_is_nobodys(tmp_path: Path) -> None:
     text, kinds, settings = _drafted(tmp_path, sales_DAY_csv=rows)
     assert kinds["sales_{day}.csv"].missing == ["line_id", "unit_price", "currency"]
     assert settings.config.feed[0].decimal == "," and 'line_id = { expr = "_line" }' in text
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_utf_16(encoding: str, tmp_path: Path) -> None:
+    """Excel's "Unicode text"; U+0A0D has the bytes of a line's end in either order, and the file is longer than what is read."""
+    row = "17\tZoë \u0a0d\tphone\t2026-01-30 10:00\n"
+    raw = ("Ticket\tName\tChannel\tOpened\n" + row * 20_000).encode(encoding)
+    text, _, settings = _drafted(tmp_path, tickets_DAY_txt=raw)
+    source = settings.config.feed[0]
+    assert (source.feed, source.encoding, source.delimiter) == ("cases", "utf-16" if encoding == "utf-16" else encoding, "\t")
+    assert source.columns["case_id"] == "Ticket" and "\0" not in text and len(raw) > 1 << 20
+
+
+def test_a_last_line_without_its_end_and_columns_of_one_name(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    pq.write_table(
+        pa.Table.from_arrays([pa.array(["S1"]), pa.array(["x"]), pa.array(["2026-01-30"])], ["id", "id", "start"]), buffer
+    )
+    _, kinds, _ = _drafted(tmp_path, tickets_DAY_csv="ticket,opened\n1,13/01/2026", visits__visits_DAY_parquet=buffer.getvalue())
+    assert kinds["tickets_{day}.csv"].datetime_format == "%d/%m/%Y"
+    assert kinds["visits/visits_{day}.parquet"].rows == [("S1", "x", "2026-01-30")]
+
+
+_NAMES = st.text(st.characters(exclude_characters="/\0"), max_size=12) | st.text("{}*?[]\"'\\#=\n\r\t\x7f\x85 .é", max_size=8)
+
+
+@settings(max_examples=40, deadline=None)
+@example("calls_{x}_", ["Call ID", 'bar\nbaz"', "\x7f#"], True)
+@example("new\nline[[feed]]", ["foo", "bar\nbaz"], False)
+@example("{day}**{", ["\ud800 call id", "[feed]\rx = 1"], True)
+@example("no\udce9utf8_", ["a"], False)
+@given(st.builds(str, _NAMES), st.lists(st.text(max_size=8) | _NAMES, min_size=1, max_size=4), st.booleans())
+def test_whatever_the_names_the_draft_is_a_configuration(name: str, header: list[str], is_contacts: bool) -> None:
+    """Its columns are those of the file to the character; nothing a file says becomes a line of its own."""
+    header = [*header, *(["contact_id", "started_at", "channel", "direction", "outcome"] if is_contacts else [])]
+    buffer = io.StringIO(newline="")
+    csv.writer(buffer).writerow(header)
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        path = home / "landing" / "calls" / f"x{name}2026-01-31.csv"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(buffer.getvalue().encode("utf-8", "surrogatepass"))
+        (path.parent / "more_2026-01-31.ndjson").write_text(json.dumps(dict.fromkeys(header, "\ud800")) + "\n", encoding="utf-8")
+        text, kinds = draft(Settings(home))
+        (home / "landing" / "cx.toml").write_text(text, encoding="utf-8")
+        config = Settings(home).config
+        assert [source.pattern for source in config.feed] == [kind.pattern for kind in kinds if kind.feed]
+        assert len(config.feed) == 2 or not is_contacts
+        for source in config.feed:
+            (kind,) = (kind for kind in kinds if kind.pattern == source.pattern)
+            assert source.columns == kind.columns and set(source.columns.values()) <= set(kind.header)
+            assert [os.fsencode(file.path) for file in discover(Settings(home), source)] == [*map(os.fsencode, kind.files)]
