@@ -40,6 +40,8 @@ def init() -> None:
     for kind in kinds:
         for doubt in kind.doubts:
             out.print(f"check {kind.pattern}: {doubt}")
-    days = sorted({day for kind in kinds for day in kind.days})
+    # What is not recognised is in no delivery, and the day a file was written says nothing of what it holds.
+    days = sorted({day for kind in kinds if kind.feed for day in kind.days})
     out.print(f"wrote {path}")
-    out.print(f"next: read it through (search for CHECK and REQUIRED), then: cx backfill {days[0]} {days[-1]}")
+    then = f"cx backfill {days[0]} {days[-1]}" if days else "name your files by day, and: cx backfill FIRST_DAY LAST_DAY"
+    out.print(f"next: read it through (search for CHECK and REQUIRED), then: {then}")

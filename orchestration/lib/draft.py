@@ -16,7 +16,7 @@ import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import date
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from orchestration.settings import Settings
 
 _FORMATS = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson", ".parquet": "parquet"}
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_DAY = re.compile(r"(?<!\d)\d{4}-\d{2}-\d{2}(?!\d)")
 _OTHER_DAY = re.compile(r"(?<!\d)(?:20\d{6}|\d{1,2}[-._]\d{1,2}[-._]20\d\d)(?!\d)")
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 """What TOML takes in no comment."""
@@ -102,7 +102,7 @@ class Kind:
     format: str
     files: list[Path]
     days: list[str] = field(default_factory=list)
-    """Delivery days, in order: of the names, or where they tell none those on which the files were written."""
+    """Delivery days that the names tell, in order."""
     encoding: str = "utf-8"
     delimiter: str = ","
     decimal: str = "."
@@ -151,15 +151,24 @@ def _kinds(landing: Path) -> list[Kind]:
         pattern = re.sub(r"\*{2,}", "*", pattern)
         kind = kinds.setdefault(pattern, Kind(pattern, told, []))
         kind.files.append(path)
-        if day:
+        if day and _is_a_date(day[0]):
             kind.days = sorted({*kind.days, day[0]})
+        elif day:
+            kind.doubts.append(f"{path.name} has a date that does not exist, so it will be refused: rename the file")
     for kind in kinds.values():
         if "{day}" not in kind.pattern:
-            kind.days = sorted({str(datetime.fromtimestamp(path.stat().st_mtime, UTC).date()) for path in kind.files})
             kind.doubts.append(
-                "no day like 2026-01-31 is in the name, so a file is a delivery of the day it was written; name files by day"
+                "no day of the form YYYY-MM-DD, with dashes, is in the name, so a file is a delivery of the day it was written; "
+                "name files by day, like orders_2026-01-31.csv"
             )
     return list(kinds.values())
+
+
+def _is_a_date(text: str) -> bool:
+    try:
+        return bool(date.fromisoformat(text))
+    except ValueError:
+        return False
 
 
 def _read(kind: Kind) -> None:

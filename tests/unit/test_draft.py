@@ -102,7 +102,7 @@ def test_encoding_format_and_names(tmp_path: Path) -> None:
 def test_files_without_a_day_and_files_that_cannot_be_read(tmp_path: Path) -> None:
     text, kinds, _ = _drafted(tmp_path, **{"orders_20260131.csv": "order_id,status\n1,paid\n", "bad_DAY_parquet": b"no parquet"})
     assert [*kinds] == ["bad_{day}.parquet", "orders_*.csv"]
-    assert "name files by day" in kinds["orders_*.csv"].doubts[0] and len(kinds["orders_*.csv"].days) == 1
+    assert "YYYY-MM-DD, with dashes" in kinds["orders_*.csv"].doubts[0] and kinds["orders_*.csv"].days == []
     assert "cannot be read" in kinds["bad_{day}.parquet"].doubts[0] and "# bad_{day}.parquet: not recognised" in text
     assert kinds["orders_*.csv"].missing == ["ordered_at", "currency"]
 
@@ -165,3 +165,22 @@ def test_whatever_the_names_the_draft_is_a_configuration(name: str, header: list
             (kind,) = (kind for kind in kinds if kind.pattern == source.pattern)
             assert source.columns == kind.columns and set(source.columns.values()) <= set(kind.header)
             assert [os.fsencode(file.path) for file in discover(Settings(home), source)] == [*map(os.fsencode, kind.files)]
+
+
+@pytest.mark.parametrize(
+    ("names", "then"),
+    [
+        (["tickets_2026-01-31.csv", "tickets_2026-02-03.csv"], "cx backfill 2026-01-31 2026-02-03\n"),
+        (["tickets_2026-01-31.csv", "tickets_2026-13-45.csv"], "cx backfill 2026-01-31 2026-01-31\n"),
+        (["tickets_20260305.csv"], "name your files by day, and: cx backfill FIRST_DAY LAST_DAY\n"),
+        (["tickets_2026-13-45.csv"], "name your files by day, and: cx backfill FIRST_DAY LAST_DAY\n"),
+    ],
+)
+def test_what_to_backfill(names: list[str], then: str, cx_home: Path) -> None:
+    """The days of recognised files; neither when some file was written nor what is no date or in a file that is nobody's."""
+    for name in ["README.txt", "other_2027-05-01.csv", *names]:
+        (cx_home / "landing").mkdir(exist_ok=True)
+        (cx_home / "landing" / name).write_text("ticket,opened\n1,2026-01-05\n" if name in names else "Some, text\n")
+    done = CliRunner().invoke(cli.app, ["init"])
+    assert done.exit_code == 0 and done.stdout.endswith(then)
+    assert ("a date that does not exist" in done.stdout) == ("tickets_2026-13-45.csv" in names)
