@@ -11,7 +11,7 @@ def init() -> None:
     It recognises names of columns, delimiter, encoding, decimal mark and times, and marks what is for you to decide.
     """
     from orchestration.cli import _print_table, out
-    from orchestration.lib.draft import draft
+    from orchestration.lib.draft import draft, spreadsheets
 
     settings = Settings()
     settings.make_folders()
@@ -19,6 +19,8 @@ def init() -> None:
     if path.exists():
         raise ConfigError(f"{path} is there already: change it, or move it away and run cx init again")
     text, kinds = draft(settings)
+    for name in spreadsheets(settings):
+        out.print(f"skipped {name}: a workbook; save its sheet as CSV (in Excel: CSV UTF-8)")
     if not kinds:
         raise ConfigError(
             f"no CSV, NDJSON or Parquet file is in {settings.landing}: put your exports there, in any folders, named by day "

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import tempfile
+import tomllib
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,7 +21,7 @@ from typer.testing import CliRunner
 from orchestration import cli
 from orchestration.lib.draft import Kind, draft
 from orchestration.lib.readers import discover
-from orchestration.settings import PROJECT_ROOT, ConfigError, Settings
+from orchestration.settings import PROJECT_ROOT, ConfigError, CxConfig, Settings
 
 
 def _drafted(home: Path, **files: str | bytes) -> tuple[str, dict[str, Kind], Settings]:
@@ -144,6 +145,7 @@ _NAMES = st.text(st.characters(exclude_characters="/\0"), max_size=12) | st.text
 @example("new\nline[[feed]]", ["foo", "bar\nbaz"], False)
 @example("{day}**{", ["\ud800 call id", "[feed]\rx = 1"], True)
 @example("no\udce9utf8_", ["a"], False)
+@example("", ["\t\n\t\t\t\t\t\t"], True)
 @given(st.builds(str, _NAMES), st.lists(st.text(max_size=8) | _NAMES, min_size=1, max_size=4), st.booleans())
 def test_whatever_the_names_the_draft_is_a_configuration(name: str, header: list[str], is_contacts: bool) -> None:
     """Its columns are those of the file to the character; nothing a file says becomes a line of its own."""
@@ -160,7 +162,7 @@ def test_whatever_the_names_the_draft_is_a_configuration(name: str, header: list
         (home / "landing" / "cx.toml").write_text(text, encoding="utf-8")
         config = Settings(home).config
         assert [source.pattern for source in config.feed] == [kind.pattern for kind in kinds if kind.feed]
-        assert len(config.feed) == 2 or not is_contacts
+        assert "ndjson" in {source.format for source in config.feed} or not is_contacts
         for source in config.feed:
             (kind,) = (kind for kind in kinds if kind.pattern == source.pattern)
             assert source.columns == kind.columns and set(source.columns.values()) <= set(kind.header)
@@ -184,3 +186,75 @@ def test_what_to_backfill(names: list[str], then: str, cx_home: Path) -> None:
     done = CliRunner().invoke(cli.app, ["init"])
     assert done.exit_code == 0 and done.stdout.endswith(then)
     assert ("a date that does not exist" in done.stdout) == ("tickets_2026-13-45.csv" in names)
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "feed"),
+    [
+        # All that survey_responses needs, and not what employee_surveys does
+        (
+            "employee_surveys__results_DAY_csv",
+            "response_id,survey_id,metric_kind,score,answered_at,status,channel",
+            "employee_surveys",
+        ),
+        (
+            "hr__Employee-Surveys_DAY_csv",
+            "response_id,survey_id,metric_kind,score,answered_at,status,channel",
+            "employee_surveys",
+        ),
+        ("fx_rates_DAY_csv", "from,to_currency,date,rate", "fx_rates"),
+        ("agents_DAY_csv", "agent_id,full_name", "agents"),
+        ("ivr_events__log_DAY_csv", "id,session,node,at,contact,event", "ivr_events"),
+        ("surveys_DAY_csv", "survey_id,question_id,text", "surveys"),
+        ("surveys__agents_DAY_csv", "agent_id,survey_id", "agents"),
+        ("cart_events_DAY_csv", "event_id,event,occurred_at,cart_id,session_id", "cart_events"),
+        # but not against all that another feed of that name needs
+        ("orders_DAY_csv", "order_id,line_id,quantity,unit_price,ordered_at", "order_lines"),
+        ("orders_DAY_csv", "order_id,ordered_at,status,currency,line_id,quantity,unit_price", "orders"),
+        ("agents_DAY_csv", "colour,shape", None),
+    ],
+)
+def test_an_exact_name_is_its_feed(name: str, header: str, feed: str | None, tmp_path: Path) -> None:
+    _, kinds, settings = _drafted(tmp_path, **{name: header + "\n"})
+    assert [kind.feed for kind in kinds.values()] == [feed]
+    assert [source.feed for source in settings.config.feed] == [feed] * (feed is not None)
+
+
+def test_the_newest_file_with_rows_is_read(tmp_path: Path) -> None:
+    """An empty one is a day on which nothing happened, and says nothing of delimiters and times."""
+    kinds = _drafted(
+        tmp_path,
+        **{
+            "tickets_2026-01-29.csv": "ticket,requester,opened\n",
+            "tickets_2026-01-30.csv": "Ticket;Requester;Opened\n1;C1;30/01/2026\n",
+            "tickets_2026-01-31.csv": "Ticket;Requester;Opened\n",
+            "tickets_2026-02-01.csv": "",
+        },
+    )[1]
+    kind = kinds["tickets_{day}.csv"]
+    assert (kind.delimiter, kind.datetime_format, len(kind.rows)) == (";", "%d/%m/%Y", 1)
+    assert kind.columns["person_id"] == "Requester" and kind.days[-1] == "2026-02-01"
+
+
+def test_what_is_not_recognised_is_a_skeleton(tmp_path: Path) -> None:
+    raw = 'Nummer;Käufer;Betrag;"Wann\noder nie"\n7;A;6,25;gestern\n'.encode("cp1252")
+    text, kinds, settings = _drafted(tmp_path, export__liste_DAY_csv=raw)
+    assert settings.config.feed == () and kinds["export/liste_{day}.csv"].feed is None
+    skeleton = text[text.index("# [[feed]]") :].replace("# ", "")
+    for name in ("case_id", "person_id", "priority", "opened_at"):
+        skeleton = skeleton.replace("\n? =", f"\n{name} =", 1)
+    (source,) = CxConfig.model_validate(tomllib.loads(skeleton.replace('feed = "?"', 'feed = "cases"'))).feed
+    assert (source.pattern, source.format, source.delimiter, source.decimal, source.encoding) == (
+        "export/liste_{day}.csv", "csv", ";", ",", "cp1252"
+    )  # fmt: skip
+    assert source.columns == {"case_id": "Nummer", "person_id": "Käufer", "priority": "Betrag", "opened_at": "Wann\noder nie"}
+
+
+def test_workbooks_are_said_to_be_skipped(cx_home: Path) -> None:
+    (cx_home / "landing" / "shop").mkdir(parents=True)
+    (cx_home / "landing" / "shop" / "orders_2026-01-31.xlsx").write_bytes(b"PK")
+    (cx_home / "landing" / "shop" / "~$orders_2026-01-31.xlsx").write_bytes(b"open in Excel")
+    done = CliRunner().invoke(cli.app, ["init"])
+    assert done.exit_code != 0 and done.stdout == (
+        "skipped shop/orders_2026-01-31.xlsx: a workbook; save its sheet as CSV (in Excel: CSV UTF-8)\n"
+    )
