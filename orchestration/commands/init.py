@@ -11,7 +11,7 @@ def init() -> None:
     It recognises names of columns, delimiter, encoding, decimal mark and times, and marks what is for you to decide.
     """
     from orchestration.cli import _print_table, out
-    from orchestration.lib.draft import draft
+    from orchestration.lib.draft import draft, spreadsheets
 
     settings = Settings()
     settings.make_folders()
@@ -19,6 +19,8 @@ def init() -> None:
     if path.exists():
         raise ConfigError(f"{path} is there already: change it, or move it away and run cx init again")
     text, kinds = draft(settings)
+    for name in spreadsheets(settings):
+        out.print(f"skipped {name}: a workbook; save its sheet as CSV (in Excel: CSV UTF-8)")
     if not kinds:
         raise ConfigError(
             f"no CSV, NDJSON or Parquet file is in {settings.landing}: put your exports there, in any folders, named by day "
@@ -40,6 +42,8 @@ def init() -> None:
     for kind in kinds:
         for doubt in kind.doubts:
             out.print(f"check {kind.pattern}: {doubt}")
-    days = sorted({day for kind in kinds for day in kind.days})
+    # What is not recognised is in no delivery, and the day a file was written says nothing of what it holds.
+    days = sorted({day for kind in kinds if kind.feed for day in kind.days})
     out.print(f"wrote {path}")
-    out.print(f"next: read it through (search for CHECK and REQUIRED), then: cx backfill {days[0]} {days[-1]}")
+    then = f"cx backfill {days[0]} {days[-1]}" if days else "name your files by day, and: cx backfill FIRST_DAY LAST_DAY"
+    out.print(f"next: read it through (search for CHECK and REQUIRED), then: {then}")

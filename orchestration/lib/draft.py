@@ -7,14 +7,16 @@ said in a comment beside the line.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import io
 import json
 import re
+import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import date
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,8 +30,15 @@ if TYPE_CHECKING:
     from orchestration.settings import Settings
 
 _FORMATS = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson", ".parquet": "parquet"}
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods")
+_DAY = re.compile(r"(?<!\d)\d{4}-\d{2}-\d{2}(?!\d)")
 _OTHER_DAY = re.compile(r"(?<!\d)(?:20\d{6}|\d{1,2}[-._]\d{1,2}[-._]20\d\d)(?!\d)")
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+"""What TOML takes in no comment."""
+_HALVES = re.compile(r"[\ud800-\udfff]")
+"""Halves of characters, which UTF-8 cannot have: no cx.toml can name a column with one."""
+_START = 1 << 20
+"""Bytes of a file that are looked at."""
 _DELIMITERS = (",", ";", "\t", "|")
 _ROWS = 500
 """Rows of the newest file of a kind that are looked at."""
@@ -53,7 +62,7 @@ _FEED_WORDS = {
 }
 """Words in the name of a file or its folder, besides the feed's own, that speak for a feed."""
 _COLUMN_WORDS = {
-    "person_id": "customer client user member account customer_email",
+    "person_id": "customer client user member account requester customer_email",
     "ordered_at": "order_at created_at purchase_at invoice_at placed_at at",
     "order_id": "invoice transaction",
     "line_id": "position",
@@ -94,7 +103,7 @@ class Kind:
     format: str
     files: list[Path]
     days: list[str] = field(default_factory=list)
-    """Delivery days, in order: of the names, or where they tell none those on which the files were written."""
+    """Delivery days that the names tell, in order."""
     encoding: str = "utf-8"
     delimiter: str = ","
     decimal: str = "."
@@ -117,6 +126,10 @@ def draft(settings: Settings) -> tuple[str, list[Kind]]:
     with duckdb.connect() as con:
         for kind in kinds:
             _read(kind)
+            if kind.encoding == "cp1252":
+                kind.doubts.append("it is not UTF-8; encoding cp1252 is Western European Windows")
+            if any(map(_has_commas, zip(*kind.rows, strict=True))):
+                kind.decimal = ","  # of a column, too, that is not matched
             if kind.header:
                 _recognise(kind, contracts)
             if kind.feed:
@@ -125,6 +138,12 @@ def draft(settings: Settings) -> tuple[str, list[Kind]]:
         if kind.feed == "order_lines" and all(other.feed != "orders" for other in kinds):
             kind.missing += [name for name in _OF_HEADER if name not in kind.columns]
     return _text(kinds, contracts), kinds
+
+
+def spreadsheets(settings: Settings) -> list[str]:
+    """Workbooks in the landing folder, by their names in it: nothing reads them."""
+    paths = (path.relative_to(settings.landing) for path in settings.landing.rglob("*") if path.suffix.lower() in _WORKBOOKS)
+    return sorted(path.as_posix() for path in paths if not any(part.startswith((".", "~$")) for part in path.parts))
 
 
 def _kinds(landing: Path) -> list[Kind]:
@@ -137,23 +156,48 @@ def _kinds(landing: Path) -> list[Kind]:
         if told is None or not path.is_file() or any(part.startswith(".") for part in relative.split("/")):
             continue
         day = _DAY.search(relative)
-        pattern = relative.replace(day[0], "{day}") if day else _OTHER_DAY.sub("*", relative)
+        # What a pattern cannot say literally: braces, **, and bytes that are no text
+        literal = re.sub(r"[{}\ud800-\udfff]", "*", relative)
+        pattern = literal.replace(day[0], "{day}") if day else _OTHER_DAY.sub("*", literal)
+        pattern = re.sub(r"\*{2,}", "*", pattern)
         kind = kinds.setdefault(pattern, Kind(pattern, told, []))
         kind.files.append(path)
-        if day:
+        if day and _is_a_date(day[0]):
             kind.days = sorted({*kind.days, day[0]})
+        elif day:
+            kind.doubts.append(f"{path.name} has a date that does not exist, so it will be refused: rename the file")
     for kind in kinds.values():
         if "{day}" not in kind.pattern:
-            kind.days = sorted({str(datetime.fromtimestamp(path.stat().st_mtime, UTC).date()) for path in kind.files})
             kind.doubts.append(
-                "no day like 2026-01-31 is in the name, so a file is a delivery of the day it was written; name files by day"
+                "no day of the form YYYY-MM-DD, with dashes, is in the name, so a file is a delivery of the day it was written; "
+                "name files by day, like orders_2026-01-31.csv"
             )
     return list(kinds.values())
 
 
+def _is_a_date(text: str) -> bool:
+    try:
+        return bool(date.fromisoformat(text))
+    except ValueError:
+        return False
+
+
 def _read(kind: Kind) -> None:
-    """Header and first rows of the newest file, as text."""
-    path = kind.files[-1]
+    """Header and first rows of the newest file with rows, as text; without any, the header of the newest."""
+    newest: Kind | None = None
+    for path in reversed(kind.files):
+        _read_file(kind, path)
+        if kind.rows:
+            return
+        if newest is None and kind.header:
+            newest = replace(kind)
+    if newest is not None:
+        kind.header, kind.delimiter, kind.encoding = newest.header, newest.delimiter, newest.encoding
+
+
+def _read_file(kind: Kind, path: Path) -> None:
+    """Header and first rows of a file."""
+    kind.header, kind.rows = (), []
     try:
         if kind.format == "parquet":
             import pyarrow.parquet as pq
@@ -161,43 +205,57 @@ def _read(kind: Kind) -> None:
             file = pq.ParquetFile(path)
             kind.header = tuple(file.schema_arrow.names)
             batch = next(file.iter_batches(_ROWS), None)
-            kind.rows = [] if batch is None else [tuple(_plain(v) for v in row.values()) for row in batch.to_pylist()]
+            columns = [] if batch is None else [map(_plain, column.to_pylist()) for column in batch.columns]
+            kind.rows = list(zip(*columns, strict=True))
             return
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as handle:
-            start = handle.read(1 << 20)
-        text = _decoded(kind, start[: start.rfind(b"\n") + 1] or start)
+            start = handle.read(_START)
+        text = _decoded(kind, start)
+        if len(start) == _START:  # its last line is cut
+            text = text[: text.rfind("\n") + 1] or text
         if kind.format == "ndjson":
             objects = [
-                one for one in map(json.loads, islice(filter(str.strip, text.splitlines()), _ROWS)) if isinstance(one, dict)
+                one for one in map(json.loads, islice(filter(str.strip, text.split("\n")), _ROWS)) if isinstance(one, dict)
             ]
             kind.header = tuple(dict.fromkeys(key for one in objects for key in one))
             kind.rows = [tuple(_plain(one.get(key)) for key in kind.header) for one in objects]
             return
-        first = text.split("\n", 1)[0]
-        kind.delimiter = max(_DELIMITERS, key=first.count)
-        records = csv.reader(io.StringIO(text, newline=""), delimiter=kind.delimiter)
+        kind.delimiter = max(_DELIMITERS, key=lambda mark: len(next(_records(text, mark), ())))
+        records = _records(text, kind.delimiter)
         kind.header = tuple(next(records, ()))
         kind.rows = [tuple(row) for row in islice(records, _ROWS) if len(row) == len(kind.header)]
-    except (OSError, EOFError, ValueError, csv.Error) as error:
-        kind.header = ()
+    except (OSError, EOFError, ValueError, RuntimeError, zlib.error, csv.Error) as error:
+        kind.header, kind.rows = (), []
         kind.doubts.append(f"{path.name} cannot be read: {error}")
 
 
+def _records(text: str, delimiter: str) -> Iterator[list[str]]:
+    return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+
+
 def _plain(value: object) -> str:
-    return "" if value is None else str(value)
+    return "" if value is None else str(value).encode("utf-8", "replace").decode()
 
 
 def _decoded(kind: Kind, raw: bytes) -> str:
-    for encoding in ("utf-16", "utf-8-sig") if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig",):
-        try:
-            text = raw.decode(encoding)
-        except UnicodeError:
-            continue
-        kind.encoding = "utf-8" if encoding == "utf-8-sig" else encoding
-        return text
-    kind.encoding = "cp1252"
-    kind.doubts.append("it is not UTF-8; encoding cp1252 is Western European Windows")
-    return raw.decode("cp1252", "replace")
+    """The text of a file's start, which may end in the middle of a character."""
+    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        encoding = "utf-16"
+    elif raw[1:400:2].count(0) > len(raw[1:400:2]) / 2:
+        encoding = "utf-16-le"  # without its mark: every other byte of Western text is 0
+    elif raw[:400:2].count(0) > len(raw[:400:2]) / 2:
+        encoding = "utf-16-be"
+    else:
+        encoding = "utf-8-sig"
+    try:
+        text = codecs.getincrementaldecoder(encoding)().decode(raw, len(raw) < _START)
+    except UnicodeError:
+        if b"\0" in raw:
+            raise ValueError("it is no text") from None
+        kind.encoding = "cp1252"
+        return raw.decode("cp1252", "replace")
+    kind.encoding = encoding.removesuffix("-sig")
+    return text
 
 
 def _words(name: str) -> tuple[str, ...]:
@@ -224,7 +282,7 @@ def _names(column: str) -> Iterator[tuple[str, ...]]:
 
 def _matched(contract: Contract, header: tuple[str, ...]) -> dict[str, str]:
     """Columns of the contract by those of the file that look like them; each of the file once, required ones first."""
-    by_words = {_words(name): name for name in reversed(header)}
+    by_words = {_words(name): name for name in reversed(header) if not _HALVES.search(name)}
     found: dict[str, str] = {}
     ordered = sorted(contract.properties, key=lambda column: not column.required)
     for is_own in (True, False):
@@ -239,7 +297,11 @@ def _matched(contract: Contract, header: tuple[str, ...]) -> dict[str, str]:
 def _recognise(kind: Kind, contracts: dict[str, Contract]) -> None:
     """The feed whose name and columns the file has most of; none where neither speaks for one."""
     words = {word for word in re.split(r"[^a-z]+", kind.pattern.removesuffix("{day}").lower()) if word}
-    best = 0.0
+    # Of the file and of its folders: Employee-Surveys_{day}.csv is exactly employee_surveys
+    *folders, name = kind.pattern.replace("{day}", "").lower().split("/")
+    own, *around = ("_".join(re.findall("[a-z]+", part)) for part in (name.split(".")[0], *folders))
+    exact = {own} if own in contracts else {*around} & {*contracts}
+    best = (0, 0.0)
     for feed, contract in contracts.items():
         required = [column.name for column in contract.properties if column.required]
         found = _matched(contract, kind.header)
@@ -247,8 +309,17 @@ def _recognise(kind: Kind, contracts: dict[str, Contract]) -> None:
         # `order_lines` needs both of its words, or one of those that stand for it
         is_named = {*feed.split("_")} <= words or bool(words & {*_FEED_WORDS.get(feed, "").split()})
         score = 2 * is_named + 2 * share + len(found) / len(contract.properties)
-        if (share == 1 or (is_named and share >= 0.4)) and len(found) > 1 and score > best:
-            best, kind.feed, kind.columns = score, feed, found
+        # An exact name outweighs what other feeds need of columns; but orders may be lines of orders, where they have all of that
+        if feed in exact and found:
+            rank = (3 if share == 1 else 1, score)
+        elif exact & {*_FEED_WORDS.get(feed, "").split()} and share == 1:
+            rank = (2, score)
+        elif len(found) > 1 and (share == 1 or (is_named and share >= 0.4)):
+            rank = (0, score)
+        else:
+            continue
+        if rank > best:
+            best, kind.feed, kind.columns = rank, feed, found
             kind.missing = [name for name in required if name not in found]
 
 
@@ -271,9 +342,9 @@ def _recognise_values(con: duckdb.DuckDBPyConnection, kind: Kind, contract: Cont
         return [kinds_of[name] for name in kind.columns if kinds_of[name].logicalType in types]
 
     numbers, times = of("number", "integer"), of("timestamp", "date")
-    kind.decimal = min((".", ","), key=lambda mark: unread(numbers, Dialect("UTC", None, mark)))
-    if any(map(_has_commas, zip(*kind.rows, strict=True))) and not unread(numbers, Dialect("UTC", None, ",")):
-        kind.decimal = ","  # of a column, too, that is not matched yet
+    # Where both read as much: what the columns look like that are not matched
+    marks = (kind.decimal, *{".", ","} - {kind.decimal})
+    kind.decimal = min(marks, key=lambda mark: unread(numbers, Dialect("UTC", None, mark)))
     if left := unread(numbers, Dialect("UTC", None, kind.decimal)):
         kind.doubts.append(f"{left} numbers of its first {len(kind.rows)} rows cannot be read with decimal mark '{kind.decimal}'")
     if not times or not kind.rows:
@@ -306,16 +377,46 @@ def _text(kinds: list[Kind], contracts: dict[str, Contract]) -> str:
     for kind in kinds:
         lines.append("")
         if kind.feed is None:
-            lines += [f"# {kind.pattern}: not recognised ({'; '.join(kind.doubts) or 'its columns look like no feed'}).",
-                      f"# Its columns: {', '.join(kind.header) or 'none'}"]  # fmt: skip
+            lines += _skeleton(kind)
             continue
-        lines += [*(f"# CHECK: {doubt}" for doubt in kind.doubts), *_feed(kind, contracts[kind.feed])]
+        lines += [*(_comment(f"CHECK: {doubt}") for doubt in kind.doubts), *_feed(kind, contracts[kind.feed])]
     return "\n".join(lines) + "\n"
+
+
+def _skeleton(kind: Kind) -> Iterator[str]:
+    """What is known of files that are of no feed yet, as comments to be completed."""
+    yield _comment(f"{kind.pattern}: not recognised ({'; '.join(kind.doubts) or 'its columns look like no feed'}).")
+    if not kind.header:
+        return
+    yield "# If it is a feed: take the `# ` below away, say which, put its column for each ?, and drop the lines it has none for."
+    yield "# [[feed]]"
+    yield '# feed = "?"'
+    yield from map(_comment, _written(kind))
+    yield "# [feed.columns]"
+    yield from (_comment(f"? = {_toml(name)}") for name in kind.header)
 
 
 def _feed(kind: Kind, contract: Contract) -> Iterator[str]:
     yield "[[feed]]"
     yield f"feed = {_toml(contract.id)}"
+    yield from _written(kind)
+    about = {column.name: column for column in contract.properties}
+    yield "[feed.columns]"
+    yield from (f"{name} = {_toml(kind.columns[name])}" for name in about if name in kind.columns)
+    left = [column for column in kind.header if column not in kind.columns.values()]
+    optional = [name for name in about if name not in kind.columns and name not in kind.missing]
+    if left:
+        yield _comment(f"columns of the file that are in no line above: {', '.join(map(_toml, left))}")
+    if optional:
+        yield f"# what {contract.id} may also have: {', '.join(optional)}"
+    if kind.missing:
+        yield '# REQUIRED: a column above, or { expr = "SQL over the file\'s columns" }, or the same in every row below.'
+        yield "[feed.constants]"
+        yield from (f'# {name} = ""   # {about[name].description}{_ADVICE.get(name, "")}' for name in kind.missing)
+
+
+def _written(kind: Kind) -> Iterator[str]:
+    """Where the files are, and how they are written."""
     yield f"pattern = {_toml(kind.pattern)}"
     yield f"format = {_toml(kind.format)}"
     if kind.format == "csv" and kind.delimiter != ",":
@@ -326,21 +427,13 @@ def _feed(kind: Kind, contract: Contract) -> Iterator[str]:
         yield f"decimal = {_toml(kind.decimal)}"
     if kind.datetime_format is not None:
         yield f"datetime_format = {_toml(kind.datetime_format)}"
-    about = {column.name: column for column in contract.properties}
-    yield "[feed.columns]"
-    yield from (f"{name} = {_toml(kind.columns[name])}" for name in about if name in kind.columns)
-    left = [column for column in kind.header if column not in kind.columns.values()]
-    optional = [name for name in about if name not in kind.columns and name not in kind.missing]
-    if left:
-        yield f"# columns of the file that are in no line above: {', '.join(map(_toml, left))}"
-    if optional:
-        yield f"# what {contract.id} may also have: {', '.join(optional)}"
-    if kind.missing:
-        yield '# REQUIRED: a column above, or { expr = "SQL over the file\'s columns" }, or the same in every row below.'
-        yield "[feed.constants]"
-        yield from (f'# {name} = ""   # {about[name].description}{_ADVICE.get(name, "")}' for name in kind.missing)
 
 
 def _toml(text: str) -> str:
     """A basic string of TOML; JSON's escapes are a subset of its own."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return json.dumps(_HALVES.sub("\ufffd", text), ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _comment(text: str) -> str:
+    """One line of comment, whatever names are in it."""
+    return "# " + _UNPRINTABLE.sub(lambda found: repr(found[0])[1:-1], _HALVES.sub("\ufffd", text))

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
+import os
 import re
+import tempfile
+import tomllib
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from orchestration import cli
 from orchestration.lib.draft import Kind, draft
-from orchestration.settings import PROJECT_ROOT, ConfigError, Settings
+from orchestration.lib.readers import discover
+from orchestration.settings import PROJECT_ROOT, ConfigError, CxConfig, Settings
 
 
 def _drafted(home: Path, **files: str | bytes) -> tuple[str, dict[str, Kind], Settings]:
@@ -92,7 +103,7 @@ def test_encoding_format_and_names(tmp_path: Path) -> None:
 def test_files_without_a_day_and_files_that_cannot_be_read(tmp_path: Path) -> None:
     text, kinds, _ = _drafted(tmp_path, **{"orders_20260131.csv": "order_id,status\n1,paid\n", "bad_DAY_parquet": b"no parquet"})
     assert [*kinds] == ["bad_{day}.parquet", "orders_*.csv"]
-    assert "name files by day" in kinds["orders_*.csv"].doubts[0] and len(kinds["orders_*.csv"].days) == 1
+    assert "YYYY-MM-DD, with dashes" in kinds["orders_*.csv"].doubts[0] and kinds["orders_*.csv"].days == []
     assert "cannot be read" in kinds["bad_{day}.parquet"].doubts[0] and "# bad_{day}.parquet: not recognised" in text
     assert kinds["orders_*.csv"].missing == ["ordered_at", "currency"]
 
@@ -103,3 +114,147 @@ def test_a_decimal_comma_in_a_column_that_is_nobodys(tmp_path: Path) -> None:
     text, kinds, settings = _drafted(tmp_path, sales_DAY_csv=rows)
     assert kinds["sales_{day}.csv"].missing == ["line_id", "unit_price", "currency"]
     assert settings.config.feed[0].decimal == "," and 'line_id = { expr = "_line" }' in text
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_utf_16(encoding: str, tmp_path: Path) -> None:
+    """Excel's "Unicode text"; U+0A0D has the bytes of a line's end in either order, and the file is longer than what is read."""
+    row = "17\tZoë \u0a0d\tphone\t2026-01-30 10:00\n"
+    raw = ("Ticket\tName\tChannel\tOpened\n" + row * 20_000).encode(encoding)
+    text, _, settings = _drafted(tmp_path, tickets_DAY_txt=raw)
+    source = settings.config.feed[0]
+    assert (source.feed, source.encoding, source.delimiter) == ("cases", "utf-16" if encoding == "utf-16" else encoding, "\t")
+    assert source.columns["case_id"] == "Ticket" and "\0" not in text and len(raw) > 1 << 20
+
+
+def test_a_last_line_without_its_end_and_columns_of_one_name(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    pq.write_table(
+        pa.Table.from_arrays([pa.array(["S1"]), pa.array(["x"]), pa.array(["2026-01-30"])], ["id", "id", "start"]), buffer
+    )
+    _, kinds, _ = _drafted(tmp_path, tickets_DAY_csv="ticket,opened\n1,13/01/2026", visits__visits_DAY_parquet=buffer.getvalue())
+    assert kinds["tickets_{day}.csv"].datetime_format == "%d/%m/%Y"
+    assert kinds["visits/visits_{day}.parquet"].rows == [("S1", "x", "2026-01-30")]
+
+
+_NAMES = st.text(st.characters(exclude_characters="/\0"), max_size=12) | st.text("{}*?[]\"'\\#=\n\r\t\x7f\x85 .é", max_size=8)
+
+
+@settings(max_examples=40, deadline=None)
+@example("calls_{x}_", ["Call ID", 'bar\nbaz"', "\x7f#"], True)
+@example("new\nline[[feed]]", ["foo", "bar\nbaz"], False)
+@example("{day}**{", ["\ud800 call id", "[feed]\rx = 1"], True)
+@example("no\udce9utf8_", ["a"], False)
+@example("", ["\t\n\t\t\t\t\t\t"], True)
+@given(st.builds(str, _NAMES), st.lists(st.text(max_size=8) | _NAMES, min_size=1, max_size=4), st.booleans())
+def test_whatever_the_names_the_draft_is_a_configuration(name: str, header: list[str], is_contacts: bool) -> None:
+    """Its columns are those of the file to the character; nothing a file says becomes a line of its own."""
+    header = [*header, *(["contact_id", "started_at", "channel", "direction", "outcome"] if is_contacts else [])]
+    buffer = io.StringIO(newline="")
+    csv.writer(buffer).writerow(header)
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        path = home / "landing" / "calls" / f"x{name}2026-01-31.csv"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(buffer.getvalue().encode("utf-8", "surrogatepass"))
+        (path.parent / "more_2026-01-31.ndjson").write_text(json.dumps(dict.fromkeys(header, "\ud800")) + "\n", encoding="utf-8")
+        text, kinds = draft(Settings(home))
+        (home / "landing" / "cx.toml").write_text(text, encoding="utf-8")
+        config = Settings(home).config
+        assert [source.pattern for source in config.feed] == [kind.pattern for kind in kinds if kind.feed]
+        assert "ndjson" in {source.format for source in config.feed} or not is_contacts
+        for source in config.feed:
+            (kind,) = (kind for kind in kinds if kind.pattern == source.pattern)
+            assert source.columns == kind.columns and set(source.columns.values()) <= set(kind.header)
+            assert [os.fsencode(file.path) for file in discover(Settings(home), source)] == [*map(os.fsencode, kind.files)]
+
+
+@pytest.mark.parametrize(
+    ("names", "then"),
+    [
+        (["tickets_2026-01-31.csv", "tickets_2026-02-03.csv"], "cx backfill 2026-01-31 2026-02-03\n"),
+        (["tickets_2026-01-31.csv", "tickets_2026-13-45.csv"], "cx backfill 2026-01-31 2026-01-31\n"),
+        (["tickets_20260305.csv"], "name your files by day, and: cx backfill FIRST_DAY LAST_DAY\n"),
+        (["tickets_2026-13-45.csv"], "name your files by day, and: cx backfill FIRST_DAY LAST_DAY\n"),
+    ],
+)
+def test_what_to_backfill(names: list[str], then: str, cx_home: Path) -> None:
+    """The days of recognised files; neither when some file was written nor what is no date or in a file that is nobody's."""
+    for name in ["README.txt", "other_2027-05-01.csv", *names]:
+        (cx_home / "landing").mkdir(exist_ok=True)
+        (cx_home / "landing" / name).write_text("ticket,opened\n1,2026-01-05\n" if name in names else "Some, text\n")
+    done = CliRunner().invoke(cli.app, ["init"])
+    assert done.exit_code == 0 and done.stdout.endswith(then)
+    assert ("a date that does not exist" in done.stdout) == ("tickets_2026-13-45.csv" in names)
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "feed"),
+    [
+        # All that survey_responses needs, and not what employee_surveys does
+        (
+            "employee_surveys__results_DAY_csv",
+            "response_id,survey_id,metric_kind,score,answered_at,status,channel",
+            "employee_surveys",
+        ),
+        (
+            "hr__Employee-Surveys_DAY_csv",
+            "response_id,survey_id,metric_kind,score,answered_at,status,channel",
+            "employee_surveys",
+        ),
+        ("fx_rates_DAY_csv", "from,to_currency,date,rate", "fx_rates"),
+        ("agents_DAY_csv", "agent_id,full_name", "agents"),
+        ("ivr_events__log_DAY_csv", "id,session,node,at,contact,event", "ivr_events"),
+        ("surveys_DAY_csv", "survey_id,question_id,text", "surveys"),
+        ("surveys__agents_DAY_csv", "agent_id,survey_id", "agents"),
+        ("cart_events_DAY_csv", "event_id,event,occurred_at,cart_id,session_id", "cart_events"),
+        # but not against all that another feed of that name needs
+        ("orders_DAY_csv", "order_id,line_id,quantity,unit_price,ordered_at", "order_lines"),
+        ("orders_DAY_csv", "order_id,ordered_at,status,currency,line_id,quantity,unit_price", "orders"),
+        ("agents_DAY_csv", "colour,shape", None),
+    ],
+)
+def test_an_exact_name_is_its_feed(name: str, header: str, feed: str | None, tmp_path: Path) -> None:
+    _, kinds, settings = _drafted(tmp_path, **{name: header + "\n"})
+    assert [kind.feed for kind in kinds.values()] == [feed]
+    assert [source.feed for source in settings.config.feed] == [feed] * (feed is not None)
+
+
+def test_the_newest_file_with_rows_is_read(tmp_path: Path) -> None:
+    """An empty one is a day on which nothing happened, and says nothing of delimiters and times."""
+    kinds = _drafted(
+        tmp_path,
+        **{
+            "tickets_2026-01-29.csv": "ticket,requester,opened\n",
+            "tickets_2026-01-30.csv": "Ticket;Requester;Opened\n1;C1;30/01/2026\n",
+            "tickets_2026-01-31.csv": "Ticket;Requester;Opened\n",
+            "tickets_2026-02-01.csv": "",
+        },
+    )[1]
+    kind = kinds["tickets_{day}.csv"]
+    assert (kind.delimiter, kind.datetime_format, len(kind.rows)) == (";", "%d/%m/%Y", 1)
+    assert kind.columns["person_id"] == "Requester" and kind.days[-1] == "2026-02-01"
+
+
+def test_what_is_not_recognised_is_a_skeleton(tmp_path: Path) -> None:
+    raw = 'Nummer;Käufer;Betrag;"Wann\noder nie"\n7;A;6,25;gestern\n'.encode("cp1252")
+    text, kinds, settings = _drafted(tmp_path, export__liste_DAY_csv=raw)
+    assert settings.config.feed == () and kinds["export/liste_{day}.csv"].feed is None
+    skeleton = text[text.index("# [[feed]]") :].replace("# ", "")
+    for name in ("case_id", "person_id", "priority", "opened_at"):
+        skeleton = skeleton.replace("\n? =", f"\n{name} =", 1)
+    (source,) = CxConfig.model_validate(tomllib.loads(skeleton.replace('feed = "?"', 'feed = "cases"'))).feed
+    assert (source.pattern, source.format, source.delimiter, source.decimal, source.encoding) == (
+        "export/liste_{day}.csv", "csv", ";", ",", "cp1252"
+    )  # fmt: skip
+    assert source.columns == {"case_id": "Nummer", "person_id": "Käufer", "priority": "Betrag", "opened_at": "Wann\noder nie"}
+
+
+def test_workbooks_are_said_to_be_skipped(cx_home: Path) -> None:
+    (cx_home / "landing" / "shop").mkdir(parents=True)
+    (cx_home / "landing" / "shop" / "orders_2026-01-31.xlsx").write_bytes(b"PK")
+    (cx_home / "landing" / "shop" / "~$orders_2026-01-31.xlsx").write_bytes(b"open in Excel")
+    done = CliRunner().invoke(cli.app, ["init"])
+    assert done.exit_code != 0 and done.stdout == (
+        "skipped shop/orders_2026-01-31.xlsx: a workbook; save its sheet as CSV (in Excel: CSV UTF-8)\n"
+    )
