@@ -310,7 +310,7 @@ def _recognise(kind: Kind, contracts: dict[str, Contract]) -> None:
         is_named = {*feed.split("_")} <= words or bool(words & {*_FEED_WORDS.get(feed, "").split()})
         score = 2 * is_named + 2 * share + len(found) / len(contract.properties)
         # An exact name outweighs what other feeds need of columns; but orders may be lines of orders, where they have all of that
-        if feed in exact and found:
+        if feed in exact and (found or feed == own):
             rank = (3 if share == 1 else 1, score)
         elif exact & {*_FEED_WORDS.get(feed, "").split()} and share == 1:
             rank = (2, score)

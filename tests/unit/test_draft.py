@@ -211,7 +211,8 @@ def test_what_to_backfill(names: list[str], then: str, cx_home: Path) -> None:
         # but not against all that another feed of that name needs
         ("orders_DAY_csv", "order_id,line_id,quantity,unit_price,ordered_at", "order_lines"),
         ("orders_DAY_csv", "order_id,ordered_at,status,currency,line_id,quantity,unit_price", "orders"),
-        ("agents_DAY_csv", "colour,shape", None),
+        ("agents_DAY_csv", "colour,shape", "agents"),
+        ("agents__readme.txt", "colour,shape", None),
     ],
 )
 def test_an_exact_name_is_its_feed(name: str, header: str, feed: str | None, tmp_path: Path) -> None:
