@@ -16,6 +16,11 @@ def init() -> None:
     settings = Settings()
     settings.make_folders()
     path = settings.config_path
+    if path.exists() and path.parent == settings.landing and (settings.landing / ".demo").exists():
+        raise ConfigError(
+            f'{path} is the demo\'s: give your exports a folder of their own (export CX_HOME="$HOME/cx"), put them into its '
+            "landing/ and run cx init again"
+        )
     if path.exists():
         raise ConfigError(f"{path} is there already: change it, or move it away and run cx init again")
     text, kinds = draft(settings)

@@ -13,7 +13,7 @@ from orchestration import cli
 from orchestration.settings import PROJECT_ROOT
 
 PAGE = PROJECT_ROOT / "docs" / "tutorial.md"
-_BLOCK = re.compile(r'^```(?P<kind>\w+)(?: title="\.cx/(?P<file>[^"]+)")?\n(?P<text>.*?)^```$', re.DOTALL | re.MULTILINE)
+_BLOCK = re.compile(r'^```(?P<kind>\w+)(?: title="~/cx/(?P<file>[^"]+)")?\n(?P<text>.*?)^```$', re.DOTALL | re.MULTILINE)
 _VARIES = (
     (r"\d{8}T\d{6}(\.\d+)?Z-[0-9a-f-]+", "<run>"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", "<time>"),
@@ -24,7 +24,7 @@ _VARIES = (
 
 
 def _told(text: str, home: Path) -> list[str]:
-    text = text.replace(str(home), "<your clone>/.cx")
+    text = text.replace(str(home), "/home/you/cx")
     for pattern, name in _VARIES:
         text = re.sub(pattern, name, text, flags=re.MULTILINE)
     return [line.rstrip() for line in text.strip("\n").split("\n")]

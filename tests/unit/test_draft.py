@@ -39,13 +39,13 @@ def _drafted(home: Path, **files: str | bytes) -> tuple[str, dict[str, Kind], Se
 def test_the_files_of_the_tutorial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its mapping is the tutorial's, but for what the page says is left to do; and what it prints is what the page shows."""
     page = (PROJECT_ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
-    for name, text in re.findall(r'```csv title="\.cx/(landing/[^"]+01-31\.csv)"\n(.*?)```', page, re.DOTALL):
+    for name, text in re.findall(r'```csv title="~/cx/(landing/[^"]+01-31\.csv)"\n(.*?)```', page, re.DOTALL):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text, encoding="utf-8")
     monkeypatch.setenv("CX_HOME", str(tmp_path))
     monkeypatch.delenv("CX_CONFIG", raising=False)
     done = CliRunner().invoke(cli.app, ["init"])
-    said = [line.rstrip() for line in done.stdout.replace(str(tmp_path), "<your clone>/.cx").splitlines()]
+    said = [line.rstrip() for line in done.stdout.replace(str(tmp_path), "/home/you/cx").splitlines()]
     assert done.exit_code == 0 and "$ cx init\n" + "\n".join(said) + "\n```" in page
     calls, orders = Settings(tmp_path).config.feed
     (tmp_path / "landing" / "cx.toml").write_text(re.search(r"```toml[^\n]*\n(.*?)```", page, re.DOTALL)[1], encoding="utf-8")
@@ -259,3 +259,17 @@ def test_workbooks_are_said_to_be_skipped(cx_home: Path) -> None:
     assert done.exit_code != 0 and done.stdout == (
         "skipped shop/orders_2026-01-31.xlsx: a workbook; save its sheet as CSV (in Excel: CSV UTF-8)\n"
     )
+
+
+def test_the_demos_configuration_is_left_alone(cx_home: Path) -> None:
+    """Where `make demo` ran, the way out is a folder of one's own; an own cx.toml is moved away or changed."""
+    landing = cx_home / "landing"
+    landing.mkdir()
+    (landing / "cx.toml").write_text("# theirs\n", encoding="utf-8")
+    (landing / ".demo").touch()
+    with pytest.raises(ConfigError, match=r"the demo's: .*export CX_HOME="):
+        CliRunner().invoke(cli.app, ["init"], catch_exceptions=False)
+    (landing / ".demo").unlink()
+    with pytest.raises(ConfigError, match=r"cx\.toml is there already"):
+        CliRunner().invoke(cli.app, ["init"], catch_exceptions=False)
+    assert (landing / "cx.toml").read_text(encoding="utf-8") == "# theirs\n"
