@@ -50,5 +50,9 @@ def init() -> None:
     # What is not recognised is in no delivery, and the day a file was written says nothing of what it holds.
     days = sorted({day for kind in kinds if kind.feed for day in kind.days})
     out.print(f"wrote {path}")
-    then = f"cx backfill {days[0]} {days[-1]}" if days else "name your files by day, and: cx backfill FIRST_DAY LAST_DAY"
-    out.print(f"next: read it through (search for CHECK and REQUIRED), then: {then}")
+    if days:
+        out.print(f"next: read it through (search for CHECK and REQUIRED), then: cx backfill {days[0]} {days[-1]}")
+    elif any(kind.feed for kind in kinds):
+        out.print("next: name your files by day, like orders_2026-01-31.csv, move cx.toml away and run cx init again")
+    else:
+        out.print("next: complete it for those of your files that are a feed; docs/contracts.md says which there are")

@@ -385,7 +385,8 @@ def _text(kinds: list[Kind], contracts: dict[str, Contract]) -> str:
 
 def _skeleton(kind: Kind) -> Iterator[str]:
     """What is known of files that are of no feed yet, as comments to be completed."""
-    yield _comment(f"{kind.pattern}: not recognised ({'; '.join(kind.doubts) or 'its columns look like no feed'}).")
+    why = "its columns look like no feed" if kind.header else "no columns were found"
+    yield _comment(f"{kind.pattern}: not recognised ({'; '.join([why, *kind.doubts])}).")
     if not kind.header:
         return
     yield "# If it is a feed: take the `# ` below away, say which, put its column for each ?, and drop the lines it has none for."

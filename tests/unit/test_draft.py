@@ -174,12 +174,13 @@ def test_whatever_the_names_the_draft_is_a_configuration(name: str, header: list
     [
         (["tickets_2026-01-31.csv", "tickets_2026-02-03.csv"], "cx backfill 2026-01-31 2026-02-03\n"),
         (["tickets_2026-01-31.csv", "tickets_2026-13-45.csv"], "cx backfill 2026-01-31 2026-01-31\n"),
-        (["tickets_20260305.csv"], "name your files by day, and: cx backfill FIRST_DAY LAST_DAY\n"),
-        (["tickets_2026-13-45.csv"], "name your files by day, and: cx backfill FIRST_DAY LAST_DAY\n"),
+        (["tickets_20260305.csv"], "move cx.toml away and run cx init again\n"),
+        (["tickets_2026-13-45.csv"], "move cx.toml away and run cx init again\n"),
+        ([], "docs/contracts.md says which there are\n"),
     ],
 )
 def test_what_to_backfill(names: list[str], then: str, cx_home: Path) -> None:
-    """The days of recognised files; neither when some file was written nor what is no date or in a file that is nobody's."""
+    """The days of recognised files; neither when some file was written nor what is no date or in a file of no feed."""
     for name in ["README.txt", "other_2027-05-01.csv", *names]:
         (cx_home / "landing").mkdir(exist_ok=True)
         (cx_home / "landing" / name).write_text("ticket,opened\n1,2026-01-05\n" if name in names else "Some, text\n")
