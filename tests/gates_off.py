@@ -34,9 +34,9 @@ def gates() -> list[str]:
     return [name for row in rows for name in re.findall(r"`([a-z_]+)`", row)]
 
 
-@pytest.fixture(autouse=True)
-def _gate(request: pytest.FixtureRequest) -> Iterator[None]:
-    """A plugin's fixture: note which gates fail in a test, or let one of them pass everything."""
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """A plugin's hook: note which gates fail in a test and its fixtures, or let one of them pass everything."""
     from data_quality.suites import judge
     from data_quality.verdict import Verdict
 
@@ -56,15 +56,15 @@ def _gate(request: pytest.FixtureRequest) -> Iterator[None]:
         verdicts, rows = judged(*args, **kwargs)
         return verdicts, {gate: set() if gate == off else found for gate, found in rows.items()}
 
-    patch = pytest.MonkeyPatch()
-    patch.setattr(Verdict, "__init__", made)
-    for module in [module for module in sys.modules.values() if getattr(module, "judge", None) is judged]:
-        patch.setattr(module, "judge", by_all_but_one)
-    yield
-    patch.undo()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Verdict, "__init__", made)
+        for module in [module for module in sys.modules.values() if getattr(module, "judge", None) is judged]:
+            patch.setattr(module, "judge", by_all_but_one)
+        outcome = yield
     if record and failed:
         with Path(record).open("a", encoding="utf-8") as handle:
-            handle.write(json.dumps({"test": request.node.nodeid, "gates": sorted(failed)}) + "\n")
+            handle.write(json.dumps({"test": item.nodeid, "gates": sorted(failed)}) + "\n")
+    return outcome
 
 
 def _pytest(tests: list[str], **environment: str) -> int:
