@@ -10,6 +10,7 @@ One browser for the whole file. Skipped where there is no Chromium (Debian: `apt
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
 import os
@@ -395,3 +396,43 @@ def test_a_week_without_anything_to_count_is_zero_and_a_ratio_without_one_is_a_g
     )
     assert sorted(len(path.split("L")) for path in drawn) == [1, 1, 2, 2]
     assert reader.complaints == []
+
+
+def test_where_a_late_feed_leaves_nothing_the_page_says_so(context: Any, tmp_path: Path) -> None:
+    # of contact_volume nothing after January, and the feed has data to 9 March only
+    reader = of_rows(context, tmp_path, [week("contact_volume", 2, 7)])
+    page = reader.open("contact-centre", "#period=now")
+    tile = page.inner_text("[data-block=figures] [data-metric=contact_volume]")
+    assert "Nothing observed in this period" in tile and "data only to 9 Mar 2026" in tile
+    assert "data only to 9 Mar 2026" in page.inner_text("[data-block=volume] [data-trend=contact_volume]")
+    # January is all there
+    assert "data only" not in reader.open("contact-centre", "#period=m:2026-01").inner_text("[data-metric=contact_volume]")
+    assert "contacts: data only to 9 Mar 2026" in reader.open("customer-360").inner_text("[data-block=persons]")
+    assert reader.complaints == []
+
+
+def test_a_name_of_three_hundred_letters_is_cut_short_and_whole_in_its_title(context: Any, tmp_path: Path) -> None:
+    names = [letter * 300 for letter in "abc"]
+    rows = [
+        week("contact_volume", n, 9 - m, breakdown="channel", dimensions=json.dumps({"channel": name}))
+        for m, name in enumerate(names)
+        for n in range(11)
+    ]
+    reader = of_rows(context, tmp_path, rows)
+    page = reader.open("contact-centre", f"#period=w4&by=W&only=channel:{names[0]}")
+    reader.draw()
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    cut = page.evaluate(
+        "[...document.querySelectorAll('[data-block=channels] tbody th .name')].map((one) => [one.title, one.offsetWidth])"
+    )
+    assert [title for title, _ in cut] == names and all(wide <= 256 for _, wide in cut)
+    # the legend's entries stand beside one another, each within the plot
+    page = reader.open("contact-centre", "#period=w4&by=W")
+    reader.draw()
+    boxes = page.evaluate(
+        "[...document.querySelectorAll('[data-block=volume] [data-trend=contact_volume] .role-legend-label text')]"
+        ".map((one) => { const box = one.getBoundingClientRect(); return [box.left, box.right, box.top]; })"
+    )
+    assert len(boxes) == 3
+    for a, b in itertools.pairwise(boxes):
+        assert a[1] <= b[0] or a[2] != b[2], boxes

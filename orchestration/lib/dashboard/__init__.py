@@ -80,7 +80,7 @@ def _pages(con: duckdb.DuckDBPyConnection, manifest: Mapping[str, Any], settings
         "publishedAt": manifest["published_at"],
         **calendar,
         "currency": settings.config.business.reporting_currency,
-        "stale": [state["feed"] for state in manifest["feeds"] if state["is_stale"]],
+        "stale": [{key: state[key] for key in ("feed", "data_through")} for state in manifest["feeds"] if state["is_stale"]],
         "pages": [page.name for page in pages],
         "languages": list(assets.LANGUAGES),
         "personalData": allows_persons,

@@ -35,11 +35,13 @@ function changeLine(told) {
     h("strong", null, relative), h("span.soft", null, " " + t(state.against === "year" ? "was.year" : "was", { value: inUnit(before, unit) })));
 }
 
+function lateFlag(metric) { return h("span.flag.stale", null, t("stale.since", { day: day(DATA.metrics[metric].data_through) })); }
+
 function flags(told) {
   const found = [];
   if (!told.isFinal) found.push(h("span.flag.provisional", null, t("provisional.until", { day: day(told.finalOn) })));
   if (told.isSmall) found.push(h("span.flag.small", null, t("small.n", { n: number(told.n) })));
-  if (told.isStale) found.push(h("span.flag.stale", null, t("stale.since", { day: day(told.definition.data_through) })));
+  if (told.isStale) found.push(lateFlag(told.metric));
   if (told.span) found.push(h("span.flag", null, spanName(told)));
   return found;
 }
@@ -88,6 +90,7 @@ function tile(pick, only) {
   if (!told || told.value === null || told.value === undefined) {
     box.classList.add("absent");
     box.append(h("p.value", null, "–"), h("p.soft", null, list.length ? t("nothing.in.period") : absence(metric)));
+    if (isLate(metric, asked)) box.append(h("p.flags", null, lateFlag(metric)));
     return box;
   }
   box.classList.toggle("is-provisional", !told.isFinal);
@@ -167,6 +170,7 @@ function trendLines(pick, options) {
 function trend(pick, options) {
   const { metric } = asPick(pick), definition = DATA.metrics[metric], box = h("div.panel", { "data-trend": metric });
   box.append(h("h3", null, definition ? definitionButton(metric, null) : metric));
+  if (definition?.is_on && definition.is_stale) box.append(h("p.flags", null, lateFlag(metric)));
   const lines = definition ? trendLines(pick, options) : [];
   if (!lines.length || !lines.some((one) => points(metric, one.series).length)) {
     box.append(h("p.soft", null, lines.length ? t("nothing.yet") : absence(metric)));
@@ -277,7 +281,7 @@ BLOCKS.matrix = (block) => {
   }
   const names = [...members.keys()].sort((a, b) => members.get(b) - members.get(a));
   if (!names.length) return h("p.soft", null, columns.length ? absence(columns[0].metric) : t("nothing.yet"));
-  const body = names.map((name) => h("tr", null, h("th", { scope: "row" }, bdi(member(name))), columns.map(({ metric, definition, cells }) => {
+  const body = names.map((name) => h("tr", null, h("th", { scope: "row" }, shortened(member(name))), columns.map(({ metric, definition, cells }) => {
     const told = cells.get(name);
     if (!told) return h("td.n.empty", null, "–");
     const most = Math.max(...[...cells.values()].map((one) => Math.abs(one.value))) || 1;
@@ -289,7 +293,7 @@ BLOCKS.matrix = (block) => {
   })));
   const more = Math.max(0, ...columns.map(({ metric }) => (DATA.leftOut[metric] || {})[by] || 0));
   return [h("div.wide", { tabindex: "0", role: "region", "aria-label": t(block.word) }, h("table.matrix", null,
-    h("thead", null, h("tr", null, h("th", { scope: "col" }, dimension(by)), columns.map(({ metric, cells }) => h("th.n", { scope: "col" }, definitionButton(metric, null), cells.size ? null : h("span.soft", null, " " + absence(metric)))))),
+    h("thead", null, h("tr", null, h("th", { scope: "col" }, dimension(by)), columns.map(({ metric, cells }) => h("th.n", { scope: "col" }, definitionButton(metric, null), isLate(metric, asked) ? [" ", lateFlag(metric)] : null, cells.size ? null : h("span.soft", null, " " + absence(metric)))))),
     h("tbody", null, body))), more ? h("p.soft.note", null, t("more.members", { n: number(more) })) : null];
 };
 
@@ -351,7 +355,7 @@ BLOCKS.hours = (block) => {
     channels.get(one.channel)[one.hour] += one.inbound;
   }
   const list = [...channels.entries()].sort((a, b) => b[1].reduce((x, y) => x + y) - a[1].reduce((x, y) => x + y)), top = Math.max(...list.flatMap(([, counts]) => counts)) || 1;
-  const body = list.map(([name, counts]) => h("tr", null, h("th", { scope: "row" }, bdi(member(name))), counts.map((count, hour) => tipped(
+  const body = list.map(([name, counts]) => h("tr", null, h("th", { scope: "row" }, shortened(member(name))), counts.map((count, hour) => tipped(
     heat(h("td.n", { "data-channel": name, "data-hour": hour, "data-value": count }, count ? inUnit(count, "count", true) : "·"), count / top), () => `${label("contact_volume")} · ${member(name)}\n${String(hour).padStart(2, "0")}:00–${String(hour + 1).padStart(2, "0")}:00\n${precise(count)}`))));
   const months = first === last ? month(first + "-01") : `${shortMonth(first + "-01")} – ${shortMonth(last + "-01")}`;
   return [h("p.with", null, definitionButton("contact_volume", null), h("span.soft", null, months), state.filter && !filter ? h("span.soft", null, t("not.by", { dim: dimension(state.filter.dim) })) : null),
@@ -457,7 +461,7 @@ BLOCKS.agents = (block) => {
   list.sort((a, b) => (key(a) === null) - (key(b) === null) || direction * ((key(a) ?? 0) - (key(b) ?? 0)));
   const head = (metric) => h("th.n", { scope: "col", "aria-sort": metric === sorted ? (direction < 0 ? "descending" : "ascending") : null }, definitionButton(metric, null),
     h("button.sort", { type: "button", "aria-label": t("sort.by", { what: label(metric) }), "aria-pressed": String(metric === sorted), onclick: () => { BLOCKS.agents.by = metric; draw(); } }, metric === sorted ? "▾" : "▿"));
-  const body = list.map(({ agent, handled, cells, badges }) => h("tr", null, h("th", { scope: "row" }, bdi(agent), h("span.soft", null, " ", bdi(member(teams.get(agent))))),
+  const body = list.map(({ agent, handled, cells, badges }) => h("tr", null, h("th", { scope: "row" }, shortened(agent), h("span.soft", null, " ", shortened(String(member(teams.get(agent)))))),
     tipped(h("td", { class: "n" + (handled.value < min ? " is-small" : ""), "data-agent": agent, "data-metric": "agent_handled_legs", "data-value": handled.value }, number(handled.value)), () => describe(handled, agent)),
     cells.map(({ told, rate, n, isSmall, good }) => {
       if (!told || told.value === null) return h("td.n.empty", null, "–");
@@ -490,7 +494,8 @@ BLOCKS.persons = (block) => {
   const count = h("p.soft"), input = h("input", { id: "find", type: "search", autocomplete: "off", spellcheck: "false", oninput: (event) => find(event.target.value) });
   find("");
   if (all.length) show(all[0]);
-  return [h("p", null, all.length < of ? t("persons.some", { n: number(all.length), of: number(of) }) : t("persons.all", { n: number(of) })), h("p.notice", null, t("persons.warning")),
+  const late = DATA.stale.map((one) => h("span.flag.stale", null, bdi(one.feed), ": " + t("stale.since", { day: day(one.data_through) })));
+  return [late.length ? h("p.flags", null, late) : null, h("p", null, all.length < of ? t("persons.some", { n: number(all.length), of: number(of) }) : t("persons.all", { n: number(of) })), h("p.notice", null, t("persons.warning")),
     h("div.lookup", null, h("div", null, h("div.field", null, h("label", { for: "find" }, t("find")), input), count, list), card)];
 };
 
@@ -555,6 +560,8 @@ function section(block) {
   const id = "s-" + block.word.replaceAll(".", "-");
   const box = h("section", { "aria-labelledby": id, "data-block": block.word }, h("h2", { id }, t(block.word)), has(block.word + ".note") ? h("p.note", null, t(block.word + ".note")) : null);
   const content = block.missing ? h("p.soft", null, t("mart.off", { marts: block.missing.join(", ") })) : BLOCKS[block.kind](block);
-  box.append(...[content].flat(3).filter(Boolean));
+  // figures, trends and columns of a table say it themselves
+  const late = block.rows && !block.missing ? block.picks.map((pick) => asPick(pick).metric).find((metric) => DATA.metrics[metric]?.is_on && DATA.metrics[metric].is_stale) : null;
+  box.append(...[late ? h("p.flags", null, lateFlag(late)) : null, content].flat(3).filter(Boolean));
   return box;
 }

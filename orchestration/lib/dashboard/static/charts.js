@@ -5,7 +5,8 @@ const waiting = new Map();
 
 function colour(name) { return getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim(); }
 
-function theme() {
+function theme(width) {
+  const columns = Math.max(1, Math.min(4, Math.floor(width / 160)));
   const soft = colour("soft"), line = colour("line"), ink = colour("ink");
   const font = getComputedStyle(document.body).fontFamily;
   return {
@@ -18,8 +19,8 @@ function theme() {
     axisY: { grid: true, gridColor: line, gridWidth: 1, tickCount: 4, titleAngle: 0, titleAlign: "left", titleAnchor: "end" },
     axisX: { domain: true, domainColor: line, labelOverlap: true, labelFlush: true },
     legend: {
-      orient: "bottom", direction: "horizontal", columns: window.innerWidth < 700 ? 2 : 4, title: null, labelColor: ink,
-      labelFontSize: 12, labelLimit: 220, symbolType: "stroke", symbolStrokeWidth: 3, offset: 8, rowPadding: 4, columnPadding: 16,
+      orient: "bottom", direction: "horizontal", columns, title: null, labelColor: ink,
+      labelFontSize: 12, labelLimit: Math.min(220, Math.floor(width / columns) - 50), symbolType: "stroke", symbolStrokeWidth: 3, offset: 8, rowPadding: 4, columnPadding: 16,
     },
     line: { strokeWidth: 2, strokeCap: "round", strokeJoin: "round" },
     range: { category: Array.from({ length: SERIES_COLOURS }, (_, n) => colour("c" + (n + 1))) },
@@ -54,7 +55,7 @@ function drawNow(element) {
   const functions = { cxValue: (value, unit) => inUnit(value, unit, true), cxAt: (at, grain) => tick(grain, Math.round(at)) };
   // `ast`: expressions are interpreted, so that the page needs no right to make code of text.
   return window.vegaEmbed(element, { $schema: "https://vega.github.io/schema/vega-lite/v6.json", ...make() }, {
-    mode: "vega-lite", actions: false, renderer: "svg", ast: true, defaultStyle: false, config: theme(), expressionFunctions: functions,
+    mode: "vega-lite", actions: false, renderer: "svg", ast: true, defaultStyle: false, config: theme(element.clientWidth), expressionFunctions: functions,
     tooltip: (handler, event, item, value) => (value === null || value === undefined || value === "" ? hideTip() : showTip(event, String(value))),
   }).then((result) => {
     if (!element.isConnected) { result.view.finalize(); return; }

@@ -69,6 +69,9 @@ function svg(tag, attributes, ...children) {
 // Names and ids keep their own direction of writing.
 function bdi(text) { return h("bdi", null, text); }
 
+// A name that the layout may cut short: all of it is its title.
+function shortened(text) { return h("bdi.name", { title: text }, text); }
+
 function label(metric) {
   const one = DATA.metrics[metric] || (DATA.names || {})[metric];
   return one ? one.labels[state.language] || one.labels.en : metric;

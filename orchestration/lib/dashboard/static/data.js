@@ -105,6 +105,12 @@ function interval(definition, n, k, x) {
   return [null, null];
 }
 
+// Whether the feeds of a metric do not reach the last day of a period, as far as that is over.
+function isLate(metric, asked) {
+  const through = DATA.metrics[metric]?.data_through, end = CALENDAR.end(asked.grain, asked.to);
+  return Boolean(through) && (end < DATA.through ? end : DATA.through) > through;
+}
+
 // A value over a period: {value, numerator, denominator, n, low, high, isFinal, finalOn, isSmall, isStale, span}; null where
 // nothing is known of it. `span` is the metric's own period where it is not the one asked for.
 function valueOf(metric, one, asked) {
@@ -139,11 +145,10 @@ function valueOf(metric, one, asked) {
     finalOn = one.p ? one.p[at] : null;
     told.span = one.o || (asked.from === asked.to ? null : "last");
   }
-  const end = CALENDAR.end(asked.grain, asked.to);
   Object.assign(told, {
     numerator, denominator, finalOn: finalOn || null, isFinal: !finalOn, n: one.c ? denominator : null,
     isSmall: Boolean(one.c) && denominator < definition.min_n,
-    isStale: Boolean(definition.data_through) && (end < DATA.through ? end : DATA.through) > definition.data_through,
+    isStale: isLate(metric, asked),
   });
   return told;
 }
@@ -193,11 +198,11 @@ function extent(metric, grain) {
 // A count has no row for a month or week without anything to count: between the first data of the metric and the last day
 // of its feeds that is 0. Anything else is not known there, and null.
 function nothingCounted(metric, one, n) {
-  const definition = DATA.metrics[metric], { first, finalOn } = extent(metric, one.g), on = finalOn.get(n) || null, end = CALENDAR.end(one.g, n);
+  const definition = DATA.metrics[metric], { first, finalOn } = extent(metric, one.g), on = finalOn.get(n) || null, asked = { grain: one.g, from: n, to: n };
   if (definition.class !== "additive" || n < first || !definition.data_through || CALENDAR[one.g][n] > definition.data_through) return null;
   return {
-    metric, definition, series: one, period: { grain: one.g, from: n, to: n }, span: null, before: null, yearAgo: null, value: 0, numerator: 0, denominator: null,
-    low: null, high: null, n: null, finalOn: on, isFinal: !on, isSmall: false, isStale: (end < DATA.through ? end : DATA.through) > definition.data_through,
+    metric, definition, series: one, period: asked, span: null, before: null, yearAgo: null, value: 0, numerator: 0, denominator: null,
+    low: null, high: null, n: null, finalOn: on, isFinal: !on, isSmall: false, isStale: isLate(metric, asked),
   };
 }
 

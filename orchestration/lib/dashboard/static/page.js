@@ -7,7 +7,8 @@ function applyTheme() {
 
 function select(word, value, options, onchange) {
   const id = "choose-" + word.replaceAll(".", "-");
-  const element = h("select", { id, onchange: (event) => onchange(event.target.value) });
+  const chosen = options.flatMap((one) => one.options || [one]).find(([key]) => key === value);
+  const element = h("select", { id, title: chosen && chosen[1].length > 30 ? chosen[1] : null, onchange: (event) => onchange(event.target.value) });
   const one = ([key, text]) => h("option", { value: key, selected: key === value }, text);
   for (const option of options) element.append(option.group ? h("optgroup", { label: option.group }, option.options.map(one)) : one(option));
   return h("div.field", null, h("label", { for: id }, t(word)), element);
@@ -70,7 +71,7 @@ function drawFrame() {
   const notices = document.getElementById("notices");
   notices.replaceChildren();
   if (DATA.stale.length && DATA.page !== "data-health") {
-    notices.append(h("p.notice.stale", null, t("notice.stale", { feeds: DATA.stale.join(", ") }) + " ", h("a", { href: "data-health.html" + hash() }, t("page.data-health"))));
+    notices.append(h("p.notice.stale", null, t("notice.stale", { feeds: DATA.stale.map((one) => one.feed).join(", ") }) + " ", h("a", { href: "data-health.html" + hash() }, t("page.data-health"))));
   }
   if (DATA.isThinned) notices.append(h("p.soft", null, t("thinned")));
   document.getElementById("foot").replaceChildren(h("p", null, t("foot", { release: DATA.release, instant: instant(DATA.publishedAt) })));
