@@ -436,3 +436,19 @@ def test_a_name_of_three_hundred_letters_is_cut_short_and_whole_in_its_title(con
     assert len(boxes) == 3
     for a, b in itertools.pairwise(boxes):
         assert a[1] <= b[0] or a[2] != b[2], boxes
+
+
+def test_of_ten_members_six_are_drawn_said_to_be_six_and_ten_are_in_the_table(context: Any, tmp_path: Path) -> None:
+    rows = [
+        week("contact_volume", n, 20 - m, breakdown="channel", dimensions=json.dumps({"channel": f"line {m}"}))
+        for m in range(10)
+        for n in range(11)
+    ]
+    reader = of_rows(context, tmp_path, rows)
+    page = reader.open("contact-centre", "#by=W")
+    reader.draw()
+    panel = "[data-block=volume] [data-trend=contact_volume]"
+    assert "6 of 10, the largest" in page.inner_text(panel)
+    strokes = "(panel) => [...document.querySelectorAll(panel + ' .mark-line path')].map((one) => one.getAttribute('stroke'))"
+    assert len(set(page.evaluate(strokes, panel))) == 6
+    assert {row[1] for row in as_table(page, panel)} == {f"line {m}" for m in range(10)}

@@ -164,7 +164,7 @@ function trendLines(pick, options) {
     const weight = (one) => (one.k || one.n).reduce((sum, value) => sum + Math.abs(value || 0), 0);
     list.sort((a, b) => weight(b) - weight(a));
   }
-  return list.slice(0, LINES).map((series) => ({ metric, series, name: (by && series.b === by ? [member(series.d[by]), ...apart(series).map(([key, value]) => apartName(key, value))].join(" · ") : nameOf(pick, series)) || label(metric) }));
+  return list.map((series) => ({ metric, series, name: (by && series.b === by ? [member(series.d[by]), ...apart(series).map(([key, value]) => apartName(key, value))].join(" · ") : nameOf(pick, series)) || label(metric) }));
 }
 
 function trend(pick, options) {
@@ -176,11 +176,12 @@ function trend(pick, options) {
     box.append(h("p.soft", null, lines.length ? t("nothing.yet") : absence(metric)));
     return box;
   }
-  const last = points(metric, lines[0].series).at(-1), summary = last ? `${lines[0].name}: ${inUnit(last.value, definition.unit)}, ${periodName(last.period)}` : "";
+  const shown = lines.slice(0, LINES), last = points(metric, lines[0].series).at(-1), summary = last ? `${lines[0].name}: ${inUnit(last.value, definition.unit)}, ${periodName(last.period)}` : "";
   const own = lines[0].series.o ? spanName({ span: lines[0].series.o }) : null;
   const note = [own, lines.length === 1 && lines[0].name !== label(metric) ? lines[0].name : null].filter(Boolean).join(" · ");
   if (note) box.append(h("p.variant", null, bdi(note)));
-  box.append(figure(label(metric), summary, () => trendSpec(lines, period(), options && options.height), () => trendTable(lines)));
+  box.append(figure(label(metric), summary, () => trendSpec(shown, period(), options && options.height), () => trendTable(lines)));
+  if (shown.length < lines.length) box.append(h("p.soft.note", null, t("largest.of", { n: number(shown.length), all: number(lines.length) })));
   return box;
 }
 
@@ -241,14 +242,15 @@ BLOCKS.stack = (block) => {
 BLOCKS.curve = (block) => {
   const rows = rowsOf(block), metric = asPick(block.picks[0]).metric, { event, time } = block.options;
   if (!rows.length) return h("p.soft", null, absence(metric));
-  const names = [...new Set(rows.map((one) => one.name))].slice(0, LINES), values = rows.filter((one) => names.includes(one.name)).map((one) => ({
+  const all = [...new Set(rows.map((one) => one.name))], weight = (name) => Math.max(...rows.filter((one) => one.name === name).map((one) => one.at_risk));
+  const names = all.length > LINES ? all.sort((a, b) => weight(b) - weight(a)).slice(0, LINES) : all, values = rows.filter((one) => names.includes(one.name)).map((one) => ({
     day: one.day, survival: one.survival, name: member(one.name),
     tip: [`${label(metric)} · ${member(one.name)}`, t("after.days", { n: number(one.day) }), inUnit(one.survival, "share"), t("interval", { low: inUnit(Math.max(0, one.survival - 1.96 * one.standard_error), "share"), high: inUnit(Math.min(1, one.survival + 1.96 * one.standard_error), "share") }), `at_risk: ${precise(one.at_risk)}`, `${event}: ${precise(one.events)}`, one.is_final ? null : t("provisional.until", { day: day(one.final_on) })].filter(Boolean).join("\n"),
   }));
   const domain = names.map(member), spec = () => ({
     width: "container", height: 280, autosize: { type: "fit-x", contains: "padding" }, data: { values },
     layer: [
-      { mark: { type: "line", interpolate: "step-after" }, encoding: { color: { field: "name", type: "nominal", sort: domain, scale: { domain }, legend: {} } } },
+      { mark: { type: "line", interpolate: "step-after" }, encoding: { color: { field: "name", type: "nominal", sort: domain, scale: { domain, range: coloursOf(domain) }, legend: {} } } },
       { mark: { type: "point", size: 160, opacity: 0, filled: true }, encoding: { tooltip: { field: "tip" }, detail: { field: "name" } } },
     ],
     encoding: {
@@ -256,8 +258,8 @@ BLOCKS.curve = (block) => {
       y: { field: "survival", type: "quantitative", scale: { domain: [0, 1] }, axis: { formatType: "cxValue", format: "share", title: null } },
     },
   });
-  const table = () => ({ head: [t("what"), t("days.after"), t("value"), t("interval.95"), "at_risk", event], rows: rows.filter((one) => names.includes(one.name)).map((one) => [member(one.name), num(number(one.day)), num(inUnit(one.survival, "share")), num(`± ${inUnit(1.96 * one.standard_error, "share")}`), one.at_risk, one.events]) });
-  return [h("p.with", null, definitionButton(metric, null), h("span.soft", null, t("as.of", { day: day(rows[0].metric_date) }))), figure(label(metric), "", spec, table)];
+  const table = () => ({ head: [t("what"), t("days.after"), t("value"), t("interval.95"), "at_risk", event], rows: rows.map((one) => [member(one.name), num(number(one.day)), num(inUnit(one.survival, "share")), num(`± ${inUnit(1.96 * one.standard_error, "share")}`), one.at_risk, one.events]) });
+  return [h("p.with", null, definitionButton(metric, null), h("span.soft", null, t("as.of", { day: day(rows[0].metric_date) }))), figure(label(metric), "", spec, table), names.length < all.length ? h("p.soft.note", null, t("largest.of", { n: number(names.length), all: number(all.length) })) : null];
 };
 
 BLOCKS.trends = (block) => h("div.panels", null, block.picks.map((pick) => trend(pick, block.options)));

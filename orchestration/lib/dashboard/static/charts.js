@@ -130,6 +130,19 @@ function timeTicks(unit, values) {
   return { values: ticks };
 }
 
+// A name has one colour on the whole page, unless another line of the same chart has it already.
+const coloured = new Map();
+function coloursOf(names) {
+  const taken = new Set();
+  return names.map((name) => {
+    if (!coloured.has(name)) coloured.set(name, coloured.size % SERIES_COLOURS);
+    let n = coloured.get(name);
+    for (let tried = 0; taken.has(n) && tried < SERIES_COLOURS; tried++) n = (n + 1) % SERIES_COLOURS;
+    taken.add(n);
+    return colour("c" + (n + 1));
+  });
+}
+
 // Lines over months or weeks. `lines`: [{name, metric, series}]; the band is drawn where there is one line.
 function trendSpec(lines, asked, height) {
   const grain = lines[0].series.g, unit = DATA.metrics[lines[0].metric].unit, values = [], names = [];
@@ -170,7 +183,7 @@ function trendSpec(lines, asked, height) {
     layer.push({ data: { values: [{ value: held.target.value }] }, mark: { type: "rule", color: colour("soft"), strokeDash: [2, 3] }, encoding: { y } });
     layer.push({ data: { values: [{ value: held.target.value, text: t("target") }] }, mark: { type: "text", color: colour("soft"), align: "right", baseline: "bottom", dy: -3, fontSize: 11, x: "width" }, encoding: { y, text: { field: "text" } } });
   }
-  const paint = single ? { value: colour("c1") } : { field: "series", type: "nominal", sort: names, scale: { domain: names }, legend: {} };
+  const paint = single ? { value: colour("c1") } : { field: "series", type: "nominal", sort: names, scale: { domain: names, range: coloursOf(names) }, legend: {} };
   layer.push({
     mark: { type: "line", interpolate: "linear" },
     encoding: { x, y, color: paint, detail: [{ field: "series" }, { field: "run" }], strokeDash: { field: "part", type: "nominal", scale: { domain: ["final", "open"], range: [[1, 0], [3, 4]] }, legend: null } },
