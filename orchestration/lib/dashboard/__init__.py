@@ -98,24 +98,10 @@ def _pages(con: duckdb.DuckDBPyConnection, manifest: Mapping[str, Any], settings
             "metrics": {name: told[name] for name in names if name in told},
             "targets": {name: held_against[name] for name in names if name in held_against},
         }
-        if page.name == "data-health":
-            head |= {
-                "feeds": manifest["feeds"],
-                "gates": manifest["gates"],
-                "acceptances": manifest["acceptances"],
-                "deliveries": len(manifest["deliveries"]),
-                "quarantined": sum(one["rows_quarantined"] or 0 for one in manifest["deliveries"]),
-                "metrics": {name: _brief(one) for name, one in told.items()},
-                "versions": manifest["versions"],
-            }
-        # a metric that is only named, in a table of restatements
-        others = {
-            row[1]: {"labels": told[row[1]]["labels"], "unit": told[row[1]]["unit"]}
-            for block in head["blocks"]
-            if block["kind"] == "restated" and "rows" in block
-            for row in block["rows"]["rows"]
-            if row[1] in told and row[1] not in head["metrics"]
-        }
+        head |= page.told(manifest, told) if page.told else {}
+        # metrics that are only named, in a table
+        named = {name for block in head["blocks"] for name in data.named(block.get("rows"))} - set(head["metrics"])
+        others = {name: {"labels": told[name]["labels"], "unit": told[name]["unit"]} for name in sorted(named & set(told))}
         head |= {"names": others} if others else {}
         head["leftOut"] = {name: left_out[name] for name in names if name in left_out}
         payload = _payload(head, {name: drawn.get(name, []) for name in names})
@@ -136,11 +122,6 @@ def _payload(head: Mapping[str, Any], drawn: Mapping[str, list[data.Series]]) ->
     """What a page knows, as it stands in its script element."""
     listed = ",\n".join(f"{json.dumps(name)}:[{','.join(one.text for one in told)}]" for name, told in drawn.items())
     return _in_script(f'{_json(head)[:-1]},"series":{{{listed}}}}}')
-
-
-def _brief(definition: Mapping[str, Any]) -> dict[str, Any]:
-    """What a list of all metrics says of one."""
-    return {key: definition[key] for key in ("labels", "is_on", "why_off", "is_stale", "data_through", "feeds", "unit", "mart")}
 
 
 def _block(con: duckdb.DuckDBPyConnection, block: Block, tables: set[str], answers: dict[Any, Any]) -> dict[str, Any]:

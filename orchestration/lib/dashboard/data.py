@@ -9,7 +9,7 @@ Everything is read from the database that BI opens, so that page and release can
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -52,11 +52,6 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def metric_names(con: duckdb.DuckDBPyConnection) -> list[str]:
-    """Every metric of the registry, on or off."""
-    return [name for (name,) in con.execute("select metric from marts.metrics order by metric").fetchall()]
-
-
 def definitions(con: duckdb.DuckDBPyConnection) -> dict[str, dict[str, Any]]:
     """What the registry says of each metric, and how far its data reach: a dict by name."""
     answer = rows(
@@ -71,6 +66,28 @@ def definitions(con: duckdb.DuckDBPyConnection) -> dict[str, dict[str, Any]]:
         one["labels"] = json.loads(one["labels"])
         found[one.pop("metric")] = one
     return found
+
+
+def health(manifest: Mapping[str, Any], definitions: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What the release says of its making, and of every metric in short."""
+    brief = ("labels", "is_on", "why_off", "is_stale", "data_through", "feeds", "unit", "mart")
+    return {
+        "feeds": manifest["feeds"],
+        "gates": manifest["gates"],
+        "acceptances": manifest["acceptances"],
+        "deliveries": len(manifest["deliveries"]),
+        "quarantined": sum(one["rows_quarantined"] or 0 for one in manifest["deliveries"]),
+        "metrics": {name: {key: one[key] for key in brief} for name, one in definitions.items()},
+        "versions": manifest["versions"],
+    }
+
+
+def named(answer: Mapping[str, Any] | None) -> set[str]:
+    """Metrics that a query's answer names, in its column `metric`."""
+    if answer is None or "metric" not in answer["columns"]:
+        return set()
+    at = answer["columns"].index("metric")
+    return {row[at] for row in answer["rows"]}
 
 
 def targets(con: duckdb.DuckDBPyConnection, tables: Collection[str]) -> dict[str, list[list[Any]]]:

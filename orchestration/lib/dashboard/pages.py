@@ -6,7 +6,7 @@ called in five languages (words.yml), or the queries (`data`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,6 +50,8 @@ class Page:
     """Whether it shows persons: written only where `[dashboard] personal_data` allows it."""
     fine: tuple[str, ...] = ()
     """Breakdowns of `data.TOO_FINE` that it draws."""
+    told: Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]] | None = None
+    """What else it knows: a function of `data` of the release's manifest and the definitions of metrics."""
 
     @property
     def file(self) -> str:
@@ -236,5 +238,6 @@ PAGES = (
             Block("acceptances", "acceptances"),
             Block("releases", "releases", rows=data.releases, marts=("releases",)),
         ),
+        told=data.health,
     ),
 )  # fmt: skip
