@@ -420,6 +420,8 @@ def _compile(folder: Path) -> dict[str, str]:
     )  # fmt: skip
     assert outcome.success, outcome.exception
     return {
-        result.node.name: f"create or replace table {result.node.schema}.{result.node.name} as {result.node.compiled_code}"
+        result.node.name: "create or replace "
+        f"{'view' if result.node.config.materialized == 'view' else 'table'} "
+        f"{result.node.schema}.{result.node.name} as {result.node.compiled_code}"
         for result in outcome.result.results
     }
