@@ -9,6 +9,7 @@ dbt's import and without a warehouse. Types of columns come from the contracts o
 
 from __future__ import annotations
 
+import filecmp
 import hashlib
 import importlib.util
 import json
@@ -63,26 +64,24 @@ def page() -> Path:
     return _MADE
 
 
-def put(building: Path, releases: Path, previous: dict[str, Any] | None) -> dict[str, dict[str, Any]]:
+def put(building: Path, last: Path | None) -> list[str]:
     """Put the page into a release that is being written; where the last one has the same, its file is linked and not copied.
 
     Args:
         building: folder of the release.
-        releases: folder of all of them.
-        previous: manifest of the last one that is still there.
+        last: folder of the last one that is still there.
 
     Returns:
-        The file's entry for the manifest: its size in bytes and its hash.
+        The file written, relative to the folder of the release.
     """
     made, target = page(), building / PAGE
-    digest = {"bytes": made.stat().st_size, "sha256": hashlib.sha256(made.read_bytes()).hexdigest()}
     target.parent.mkdir(parents=True)
-    old = releases / previous["release"] / PAGE if previous else None
-    if old is not None and old.exists() and previous["files"].get(PAGE) == digest:
+    old = last / PAGE if last else None
+    if old is not None and old.exists() and filecmp.cmp(old, made, shallow=False):
         os.link(old, target)
     else:
         shutil.copyfile(made, target)
-    return {PAGE: digest}
+    return [PAGE]
 
 
 def _template() -> Path:

@@ -175,22 +175,22 @@ def _write_pages(
 
     The numbers are judged and right: a page that cannot be made keeps them from nobody, and the run's report tells it.
     """
-    files: dict[str, dict[str, Any]] = {}
+    written: list[str] = []
     not_made = []
     try:
-        files |= dbt_docs.put(building, settings.releases, previous)
+        written += dbt_docs.put(building, settings.releases / previous["release"] if previous else None)
     except Exception as error:
         log.exception("dbt's page of %s could not be made", manifest["release"])
         not_made.append(f"the release has no {dbt_docs.PAGE}: {type(error).__name__}: {' '.join(str(error).split())}")
         shutil.rmtree((building / dbt_docs.PAGE).parent, ignore_errors=True)
     try:
-        written = dashboard.write(building, DATABASE, manifest, settings)
+        written += dashboard.write(building, DATABASE, manifest, settings)
     except Exception as error:
         log.exception("the dashboard of %s could not be drawn", manifest["release"])
         not_made.append(f"the dashboard could not be drawn: {type(error).__name__}: {' '.join(str(error).split())}")
         shutil.rmtree(building / dashboard.FOLDER, ignore_errors=True)
-        written = dashboard.write_not_drawn(building)
-    return files | {path: _digest(building / path) for path in written}, not_made
+        written += dashboard.write_not_drawn(building)
+    return {path: _digest(building / path) for path in written}, not_made
 
 
 def recover(con: duckdb.DuckDBPyConnection, settings: Settings) -> str | None:
@@ -233,7 +233,7 @@ def _take_over_history(con: duckdb.DuckDBPyConnection, settings: Settings) -> st
 
 
 def _take_over_fits(con: duckdb.DuckDBPyConnection) -> None:
-    """Fits are inputs of the scores, and kept for ever: what the release `published` says of them is all there is of them."""
+    """Fits are inputs of the scores, snapshots what was told by them, kept for ever: the release `published` has them all."""
     there = {name for (name,) in con.execute(
         "select table_name from duckdb_tables() where database_name = 'published' and schema_name = 'marts'"
     ).fetchall()}  # fmt: skip

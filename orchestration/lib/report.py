@@ -34,8 +34,9 @@ if TYPE_CHECKING:
     from orchestration.settings import Settings
 
 FORMAT = 1
-_NAMED = 5
 """Number of the shape of report.json: it grows when a field goes or changes its meaning, not when one is added."""
+_NAMED = 5
+"""Late feeds that the next step names; the others are counted."""
 OK, ERROR, GATE, STALE = 0, 1, 2, 3
 OUTCOMES = {OK: "published", ERROR: "failed", GATE: "not_published", STALE: "published_stale"}
 INTERRUPTED = "interrupted. What it had taken and loaded is kept: run it again, and it goes on from there"

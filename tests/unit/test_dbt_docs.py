@@ -33,14 +33,14 @@ def test_the_page_holds_the_project_and_asks_nobody_outside() -> None:
 def test_the_page_is_made_once_and_a_release_links_that_of_the_last(tmp_path: Path) -> None:
     made = dbt_docs.page().stat()
     assert dbt_docs.page().stat().st_mtime_ns == made.st_mtime_ns
-    files = dbt_docs.put(tmp_path / "first", tmp_path, None)
-    assert files == {"docs/index.html": {"bytes": made.st_size, "sha256": files["docs/index.html"]["sha256"]}}
-    previous = {"release": "first", "files": files}
-    assert dbt_docs.put(tmp_path / "second", tmp_path, previous) == files
-    assert (tmp_path / "second" / dbt_docs.PAGE).samefile(tmp_path / "first" / dbt_docs.PAGE)
-    previous["files"] = {"docs/index.html": {"bytes": 1, "sha256": "of another page"}}
-    dbt_docs.put(tmp_path / "third", tmp_path, previous)
-    assert not (tmp_path / "third" / dbt_docs.PAGE).samefile(tmp_path / "first" / dbt_docs.PAGE)
+    first, second, third = (tmp_path / name for name in ("first", "second", "third"))
+    assert dbt_docs.put(first, None) == ["docs/index.html"]
+    dbt_docs.put(second, first)
+    assert (second / dbt_docs.PAGE).samefile(first / dbt_docs.PAGE)
+    (first / dbt_docs.PAGE).unlink()
+    (first / dbt_docs.PAGE).write_text("another page")
+    dbt_docs.put(third, first)
+    assert (third / dbt_docs.PAGE).read_bytes() == dbt_docs.page().read_bytes()
 
 
 def test_readers_outside_are_told_of_every_mart() -> None:

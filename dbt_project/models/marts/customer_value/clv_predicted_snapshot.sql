@@ -6,27 +6,5 @@
 {{ config(meta={'reach': [{'model': 'clv_snapshots', 'entity': 'snapshot', 'before': 0, 'after': 0}]}) }}
 -- written in the middle of a run, depends_on: {{ ref('int_customer_purchases') }}, {{ ref('int_customer_segments') }}
 
-select
-  metric_date,
-  person_id,
-  segment,
-  cohort_month,
-  fitted_on,
-  model,
-  frequency,
-  recency_days,
-  age_days,
-  p_alive,
-  expected_purchases_90d,
-  expected_purchases_180d,
-  expected_purchases_365d,
-  p_purchase_90d,
-  p_purchase_180d,
-  p_purchase_365d,
-  expected_spend,
-  clv_12m,
-  clv_24m,
-  backtest_bias,
-  taken_at
-from {{ ops('clv_snapshots') }}
+select * exclude (run_id) from {{ ops('clv_snapshots') }}
 where {{ affected_filter('metric_date') }}
