@@ -62,7 +62,7 @@ docs-site: setup  ## docs/ as a site in site/, without network: broken links are
 	@cp "$$($(BIN)/python -m orchestration.lib.dbt_docs)" site/dbt.html
 	@echo "docs: open site/index.html"
 
-docs: setup  ## docs/metrics.md, the catalogue of metrics, from the registry; docs/contracts.md from the contracts
+docs: setup  ## docs/metrics.md, the catalogue of metrics, from the registry; docs/values.md from the settings; docs/contracts.md from the contracts
 	@$(BIN)/python -m orchestration.lib.catalogue
 	@$(BIN)/python -m data_quality.documentation
 

@@ -51,60 +51,108 @@ class ConfigError(Exception):
 class Business(BaseModel):
     """The `[business]` table: every configurable value of a metric definition, with the defaults of the definitions."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     timezone: str = "UTC"
+    """IANA zone of the business: which day a metric lands on, and what times without an offset mean whose feed names no
+    zone.
+    """
     reporting_currency: str = "EUR"
+    """ISO 4217 code of the currency that amounts are added up in; others count at the rate of their day (feed fx_rates)."""
     churn_inactive_days: int = Field(180, ge=1, le=3650)
+    """Days without activity after which a customer without a contract is lost, dated the last activity plus these."""
     contract_grace_days: int = Field(7, ge=0, le=365)
+    """Days after a contract's end within which the next one continues it, and nobody was lost."""
     reopen_window_days: int = Field(7, ge=0, le=365)
+    """Days in which a resolved case may come back: until they are over, a resolution is provisional."""
     fcr_window_days: int = Field(7, ge=1, le=90)
+    """Days without a further contact on the topic that make a first contact a resolution; an issue that comes later is a new
+    one.
+    """
     cart_timeout_hours: int = Field(24, ge=1, le=720)
+    """Hours after a cart's last event without an order, from which it is abandoned."""
     cart_gap_minutes: int = Field(30, ge=1, le=1440)
+    """Events of a visitor with smaller gaps are one cart, in exports without cart ids."""
     cart_recovery_days: int = Field(7, ge=1, le=90)
+    """Days after its last event in which an order recovers an abandoned cart."""
     containment_window_days: int = Field(7, ge=1, le=90)
+    """Days without a contact on the topic that a resolved session with a machine needs to count as resolved."""
     service_to_sales_hours: int = Field(24, ge=1, le=720)
+    """Hours after a resolved service contact in which an order counts as sold by it (the short window)."""
     service_to_sales_days: int = Field(7, ge=1, le=90)
+    """Days after a resolved service contact in which an order counts as sold by it (the long window)."""
     order_contact_days: int = Field(30, ge=1, le=365)
+    """Days after an order in which a contact of the customer counts as one about it."""
     journey_rest_days: int = Field(30, ge=0, le=365)
+    """Days without a touch after which a customer's journey is over, and its emotion final."""
     short_abandon_seconds: int = Field(5, ge=0, le=600)
+    """Callers who hang up within so many seconds are counted apart from those who waited."""
     messaging_channels: str = Field("chat,messaging,sms,whatsapp", pattern=r"^[^,\s]+(,[^,\s]+)*$")
+    """Channels, with commas between, whose handle time is kept apart: agents serve several at once."""
     quality_window_days: int = Field(14, ge=0, le=365)
+    """Days in which a contact may still be evaluated: until they are over, its quality is provisional."""
     quality_good_percent: int = Field(80, ge=1, le=100)
+    """An evaluation of at least so many percent of the points agrees with a satisfied customer."""
     agent_min_n: int = Field(10, ge=1, le=1000)
+    """An agent who handled fewer legs than this on a day is a small sample: neither rank nor badge."""
     late_allowance_days: int = Field(3, ge=0, le=90)
+    """Days that every value stays provisional besides its own window, for rows that come late."""
     returns_are_activity: bool = False
+    """Whether a return keeps a customer active as an order does."""
     margin_share: float = Field(1.0, gt=0, le=1)
+    """Share of net revenue that is margin, in values of a customer that are estimated."""
     max_lifespan_years: float = Field(5.0, gt=0)
+    """The longest life of a customer that the simple value multiplies by."""
     min_history_days: int = Field(365, ge=0)
+    """Days of history below which the simple value is not given."""
     max_persons_per_key: int = Field(3, ge=1)
+    """An e-mail address, telephone number or external id of more records than this links nobody: a shared one."""
     max_persons_per_component: int = Field(10, ge=1)
+    """Links that would make one person of more records than this are not followed."""
     action_open_case_days: int = Field(3, ge=0)
+    """customer_360: an open case this old is the next action."""
     action_detractor_days: int = Field(90, ge=1)
+    """customer_360: a detractor's answer is the next action for so many days."""
     action_ahead_days: int = Field(30, ge=0)
+    """customer_360: a contract's end or a lapse is the next action so many days ahead."""
     engaged_session_seconds: int = Field(10, ge=1, le=3600)
+    """A session this long is engaged."""
     engaged_session_pages: int = Field(2, ge=1, le=100)
+    """A session of so many pages is engaged."""
     engagement_settling_days: int = Field(3, ge=0, le=30)
+    """Days in which analytics tools still correct a day's sessions: until they are over, it is provisional."""
     fx_max_age_days: int = Field(7, ge=0, le=60)
+    """The oldest rate that stands for a day without one (weekends, holidays); older ones hold the amount back."""
     initiative_days: int = Field(90, ge=1, le=730)
+    """Days that sales since an initiative are followed, at most."""
     nps_trailing_days: int = Field(90, ge=1, le=3650)
+    """Days in which the last answer of a person counts in the trailing NPS."""
     response_window_days: int = Field(30, ge=1, le=365)
+    """Days after an invitation in which an answer is a response to it."""
     survey_pressure_days: int = Field(30, ge=1, le=365)
+    """Days that invitations of a person are counted over."""
     survey_pressure_limit: int = Field(3, ge=1, le=100)
+    """More invitations than this in those days are too many."""
     min_group_answers: int = Field(5, ge=1, le=1000)
+    """Employee satisfaction of groups with fewer answers is not published."""
     association_min_persons: int = Field(30, ge=4, le=10_000)
+    """Associations of fewer persons have no coefficient."""
     clv_segment: Literal["entry_channel", "first_product_category", "none"] = "entry_channel"
-    """What customers are told apart by in fits of their lifetime value."""
+    """What customers are told apart by in fits of their predicted value."""
     clv_models: str = "mbg_nbd,bg_nbd"
-    """Purchase models to fit and compare. The first one scores, unless the other one of mbg_nbd and bg_nbd does better."""
+    """Purchase models to fit and compare, with commas between. The first one scores, unless the other one of mbg_nbd and
+    bg_nbd does better; pareto_nbd is only compared.
+    """
     clv_unit_days: int = Field(7, ge=1, le=365)
+    """Days in the models' unit of time."""
     clv_fit_days: int = Field(7, ge=1, le=365)
     """Days between two fits."""
     clv_min_repeat_customers: int = Field(200, ge=10)
     """A segment with fewer customers who bought on two days has no fit of its own; without as many altogether there is none."""
     clv_holdout_days: int = Field(180, ge=7, le=730)
+    """The last days of the history, which each model forecasts in its back-test."""
     clv_discount_rate: float = Field(0.1, ge=0, le=1)
-    """Of a year."""
+    """Of a year: what value a year from now is less worth."""
 
     @field_validator("timezone")
     @classmethod

@@ -1,13 +1,15 @@
-"""docs/metrics.md: every metric that was asked for, what answers it, and what holds the answer.
+"""docs/metrics.md: every metric that was asked for, what answers it, and what holds the answer; docs/values.md: what can be set.
 
-Belongs here: the list of what was asked, and the page made of it and the registry. Does not: definitions (the registry),
-figures that results were held against (docs/figures.yml, filled by who writes the test).
+Belongs here: the list of what was asked, the page made of it and the registry, the page of configurable values. Does not:
+definitions (the registry), figures that results were held against (docs/figures.yml, filled by who writes the test), values
+and their meaning (`orchestration.settings.Business`).
 
-`python -m orchestration.lib.catalogue` writes the page; a unit test fails while it is not what this would write.
+`python -m orchestration.lib.catalogue` writes the pages; a unit test fails while one is not what this would write.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
@@ -19,9 +21,10 @@ import yaml
 
 from orchestration.lib.dbt_manifest import manifest_json
 from orchestration.lib.registry import LANGUAGES, Entry, entries
-from orchestration.settings import PROJECT_ROOT
+from orchestration.settings import PROJECT_ROOT, Business
 
 PAGE = PROJECT_ROOT / "docs" / "metrics.md"
+VALUES_PAGE = PROJECT_ROOT / "docs" / "values.md"
 FIGURES = PROJECT_ROOT / "docs" / "figures.yml"
 
 ASKED: dict[str, dict[str, tuple[str, ...]]] = {
@@ -234,5 +237,35 @@ def figures() -> dict[str, list[dict[str, Any]]]:
     return yaml.safe_load(FIGURES.read_text(encoding="utf-8")) or {}
 
 
+def render_values() -> str:
+    """The page of `[business]`: each key with its default, what may stand there, and what it decides."""
+    lines = [
+        "# Values of the definitions",
+        "",
+        "Written by `make docs` from `orchestration/settings.py`; do not edit. Keys of `[business]` in `cx.toml`",
+        "([configuration.md](configuration.md)); each has a default, and any of them may be left out. After a change the",
+        "next run builds everything anew, and published values that become others are told as restated by it.",
+        "",
+        "| key | default | may be | decides |",
+        "|---|---|---|---|",
+    ]
+    for key, told in Business.model_json_schema()["properties"].items():
+        default = f"`{json.dumps(told['default'])}`"
+        lines.append(f"| `{key}` | {default} | {_may_be(told)} | {' '.join(told['description'].split())} |")
+    return "\n".join(lines) + "\n"
+
+
+def _may_be(told: dict[str, Any]) -> str:
+    if "enum" in told:
+        return ", ".join(f"`{json.dumps(word)}`" for word in told["enum"])
+    low = f"more than {told['exclusiveMinimum']:g}" if "exclusiveMinimum" in told else f"{told.get('minimum', 0):g}"
+    if told["type"] in ("integer", "number"):
+        if "maximum" not in told:
+            return low if "exclusiveMinimum" in told else f"{low} or more"
+        return f"{low} to {told['maximum']:g}"
+    return {"boolean": "`true`, `false`", "string": "text"}[told["type"]]
+
+
 if __name__ == "__main__":
     PAGE.write_text(render(), encoding="utf-8")
+    VALUES_PAGE.write_text(render_values(), encoding="utf-8")

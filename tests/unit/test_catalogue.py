@@ -11,6 +11,14 @@ def test_the_page_is_what_would_be_written() -> None:
     assert catalogue.PAGE.read_text(encoding="utf-8") == catalogue.render(), "run `make docs` and commit docs/metrics.md"
 
 
+def test_the_page_of_values_is_what_would_be_written_and_says_what_each_decides() -> None:
+    page = catalogue.VALUES_PAGE.read_text(encoding="utf-8")
+    assert page == catalogue.render_values(), "run `make docs` and commit docs/values.md"
+    assert "| `churn_inactive_days` | `180` | 1 to 3650 | Days without activity" in page
+    assert "| `margin_share` | `1.0` | more than 0 to 1 | " in page
+    assert "| `max_persons_per_key` | `3` | 1 or more | " in page
+
+
 def test_every_metric_is_on_the_page_and_every_name_has_an_answer_or_is_called_missing() -> None:
     page = catalogue.render()
     for name in entries():
