@@ -236,7 +236,7 @@ def rollback(
     from orchestration.lib.run_lock import run_lock
 
     settings = Settings()
-    settings.make_folders()
+    settings.open_home()
     with run_lock(settings, "cx rollback"):
         name = roll_back(settings, release)
     through = manifest_of(settings, name)["data_through"]

@@ -447,6 +447,16 @@ class Settings:
             "DAGSTER_EVENT_BATCH_SIZE": str(_EVENT_BATCH_SIZE),
         }
 
+    def open_home(self) -> None:
+        """As `make_folders`, for what works on a home that is there: a mistyped CX_HOME gets no folders.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        if not self.home.is_dir():
+            raise ConfigError(f"there is no folder {self.home}: correct CX_HOME, or begin with cx init")
+        self.make_folders()
+
     def make_folders(self) -> None:
         """Create the folders of `CX_HOME` and the Dagster instance's configuration, where missing."""
         for folder in (self.landing, self.warehouse.parent, self.releases, self.quarantine, self.dagster_home):

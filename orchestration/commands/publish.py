@@ -27,7 +27,7 @@ def postgres(
     from orchestration.lib.run_lock import run_lock
 
     settings = Settings()
-    settings.make_folders()
+    settings.open_home()
     with run_lock(settings, "cx publish postgres"):
         copied = publish(settings, whole=whole)
     if as_json:

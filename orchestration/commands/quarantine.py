@@ -89,7 +89,7 @@ def retry(feed: Feed = None, delivery: Delivery = None, as_json: Json = False) -
     from orchestration.lib import quarantine
 
     settings = Settings()
-    settings.make_folders()
+    settings.open_home()
     window, deliveries = quarantine.retake(settings, feed, delivery)
     err.print(f"taking again: {', '.join(deliveries[:5])}{f' and {len(deliveries) - 5} more' if len(deliveries) > 5 else ''}")
     raise typer.Exit(_run(settings, "retry", window, as_json))

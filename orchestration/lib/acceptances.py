@@ -23,7 +23,7 @@ from data_quality.suites.marts import METRIC_MOVED, MOVED
 from orchestration.lib import readers, warehouse
 from orchestration.lib.dbt_manifest import gate_of_test, marts, models_on, tests_on
 from orchestration.lib.run_lock import run_lock
-from orchestration.lib.warehouse import tx
+from orchestration.lib.warehouse import records, tx
 
 if TYPE_CHECKING:
     from orchestration.settings import Settings
@@ -282,15 +282,14 @@ def _ledger_row(con: duckdb.DuckDBPyConnection, settings: Settings, delivery: st
         under = os.path.relpath(os.path.abspath(delivery), settings.landing)
     except ValueError:
         under = delivery
-    cursor = con.execute(
+    rows = con.execute(
         "select delivery, feed, delivery_day, file, bytes, mtime_ns, content_hash, status, gate, reason, run_id, rows_read, "
         "rows_bad from ops.deliveries where (delivery = $1 or file in ($1, $2) or parse_filename(file) = $1) "
         "and ($3 is null or feed = $3) and status in ('accepted', 'repeated', 'refused') "
         "qualify row_number() over (partition by delivery order by status = 'refused' desc, taken_at desc) = 1 order by delivery",
         [delivery, under, feed],
     )
-    columns = [column[0] for column in cursor.description]
-    found = [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+    found = records(rows)
     if not found:
         where = f" of the feed '{feed}'" if feed else ""
         raise NotAcceptable(f"no run has judged a delivery '{delivery}'{where}: `cx quarantine list` names those held up")

@@ -28,7 +28,7 @@ from orchestration.lib.dbt_manifest import (
     readers_of,
     runner_manifest,
 )
-from orchestration.lib.warehouse import connect
+from orchestration.lib.warehouse import connect, records
 from orchestration.settings import DBT_PROJECT_DIR, Settings
 
 if TYPE_CHECKING:
@@ -268,6 +268,4 @@ def _test_verdicts(con: duckdb.DuckDBPyConnection, node: Any, status: str, resul
 
 
 def _rows(con: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
-    cursor = con.execute(f"{query} limit {_SAMPLE_ROWS}")
-    names = [column[0] for column in cursor.description]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    return records(con.execute(f"{query} limit {_SAMPLE_ROWS}"))

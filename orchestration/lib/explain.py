@@ -438,9 +438,7 @@ def _not_taken(con: duckdb.DuckDBPyConnection, settings: Settings, asked: Questi
 
 
 def _dicts(con: duckdb.DuckDBPyConnection, sql: str, values: dict[str, Any] | None = None) -> list[dict[str, Any]]:
-    cursor = con.execute(sql, values or {})
-    names = [column[0] for column in cursor.description]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    return warehouse.records(con.execute(sql, values or {}))
 
 
 def _is_same(left: dict[str, Any], right: dict[str, Any]) -> bool:

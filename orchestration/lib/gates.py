@@ -21,7 +21,7 @@ from orchestration.lib import delivery_facts
 from orchestration.lib.dbt_build import MODEL_GATE
 from orchestration.lib.dbt_manifest import gate_of_test, manifest_json, marts, marts_on, models_on, tests_on
 from orchestration.lib.moves import move_limit, moves
-from orchestration.lib.warehouse import table_exists
+from orchestration.lib.warehouse import records, table_exists
 
 ACCOUNTING = "row_accounting"
 _LISTED = 5
@@ -78,7 +78,7 @@ def _account(con: duckdb.DuckDBPyConnection, feed: str) -> Verdict:
         from taken t left join bad using (delivery) left join good using (delivery)
         where t.rows_read <> coalesce(bad.n, 0) + coalesce(good.n, 0) order by 1
     """)
-    broken = _records(unfounded)
+    broken = records(unfounded)
     con.execute(f"""
         create or replace temp table accounts as
         with rows as (select * from {raw} where {scope}),
@@ -105,7 +105,7 @@ def _account(con: duckdb.DuckDBPyConnection, feed: str) -> Verdict:
     """)
     sums = con.execute("select sum(raw), sum(staged), sum(excluded), sum(superseded) from accounts").fetchone()
     scoped, staged, excluded, superseded = (int(n or 0) for n in sums)
-    broken += _records(con.execute("from accounts where raw <> staged + excluded + superseded order by delivery"))
+    broken += records(con.execute("from accounts where raw <> staged + excluded + superseded order by delivery"))
     passed = delivered == quarantined + loaded and not broken
     return Verdict(
         ACCOUNTING, feed, "block", passed,
@@ -116,11 +116,6 @@ def _account(con: duckdb.DuckDBPyConnection, feed: str) -> Verdict:
         + (f", first in {broken[0]['delivery']}" if broken else "") + "; run `cx rebuild` and report this",
         sample=broken[:5],
     )  # fmt: skip
-
-
-def _records(cursor: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
-    columns = [column[0] for column in cursor.description]
-    return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
 
 
 def orphans(con: duckdb.DuckDBPyConnection, feeds_on: set[str]) -> list[Verdict]:
@@ -242,7 +237,7 @@ def survey_answers(con: duckdb.DuckDBPyConnection, feeds_on: set[str]) -> list[V
         where (exclusion is not null or choice = 'unmapped') and coalesce(exclusion, '') not in ('test_person', 'test_account')
         group by all order by all
     """)
-    rows = _records(found)
+    rows = records(found)
     verdicts = []
     for gate, chosen, what in (
         ("mapped_answers", [row for row in rows if row["reason"] == "unmapped"],

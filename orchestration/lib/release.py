@@ -33,7 +33,7 @@ from orchestration.lib.dbt_manifest import (
     project_fingerprint,
 )
 from orchestration.lib.ingest import configuration_fingerprint
-from orchestration.lib.warehouse import tx
+from orchestration.lib.warehouse import records, tx
 
 if TYPE_CHECKING:
     from orchestration.settings import Settings
@@ -81,12 +81,11 @@ def feed_states(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     counted, and do not make it stale: later deliveries went on without them. Yesterday's file sent again under today's
     name brings nothing of today.
     """
-    cursor = con.execute(
+    found = con.execute(
         "select feed, data_through, is_stale, refused_deliveries, missing_days, last_missing_day, reason from ops.feed_states "
         "order by feed"
     )
-    columns = [column[0] for column in cursor.description]
-    return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+    return records(found)
 
 
 def publish(con: duckdb.DuckDBPyConnection, settings: Settings, run_id: str, feeds_on: set[str], verdicts: list[Verdict]) -> str:
@@ -271,12 +270,11 @@ def _rebuilt_days(con: duckdb.DuckDBPyConnection, names: list[str]) -> dict[str,
 
 def _count_restatements(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     """How many cells of which metrics changed on which days, by kind and cause."""
-    cursor = con.execute(
+    found = con.execute(
         "select kind, metric, cause, count(*) as cells, min(metric_date) as first_day, max(metric_date) as last_day "
         "from this_restated group by all order by all"
     )
-    columns = [column[0] for column in cursor.description]
-    return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+    return records(found)
 
 
 def roll_back(settings: Settings, release: str | None = None) -> str:
@@ -480,13 +478,12 @@ def _describe(con: duckdb.DuckDBPyConnection, name: str) -> dict[str, Any]:
 
 def _deliveries(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     """Deliveries taken since the release before."""
-    cursor = con.execute(
+    found = con.execute(
         "select feed, delivery_day, file, content_hash, status, rows_read, rows_quarantined, reason from ops.deliveries "
         "where taken_at > coalesce((select max(published_at) from ops.releases), timestamp '1970-01-01') "
         "and status <> 'replaced' order by delivery_day, feed, file"
     )
-    columns = [column[0] for column in cursor.description]
-    return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+    return records(found)
 
 
 def _inputs(con: duckdb.DuckDBPyConnection, configuration: str) -> str:

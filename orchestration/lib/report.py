@@ -309,9 +309,7 @@ def _acceptances(con: duckdb.DuckDBPyConnection, today: date) -> list[dict[str, 
 
 
 def _rows(con: duckdb.DuckDBPyConnection, query: str, *values: Any) -> list[dict[str, Any]]:
-    cursor = con.execute(query, list(values))
-    columns = [column[0] for column in cursor.description]
-    return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+    return warehouse.records(con.execute(query, list(values)))
 
 
 def _readers(settings: Settings, run_id: str) -> tuple[dict[str, Any], list[dict[str, Any]], bool]:

@@ -77,9 +77,10 @@ def verify(settings: Settings, progress: Callable[[str], None] = lambda _: None)
         RunLocked: a run is working on this CX_HOME.
         VerifyError: there is nothing to compare, a run left something unpublished, files or configuration changed since
             the last run, or the disk is too small for a second warehouse.
+        ConfigError: there is no CX_HOME.
         FilesGone: loaded files are no longer in the landing folder.
     """
-    settings.make_folders()
+    settings.open_home()
     with run_lock(settings, "cx verify"):
         verified = Verified(notes=_comparable(settings))
         with _copy(settings) as beside:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from orchestration import cli
 
@@ -27,3 +28,12 @@ def test_no_file_descriptor_stays_open() -> None:
     with cli._own_streams():
         pass
     assert len(os.listdir("/proc/self/fd") if before else []) == len(before)
+
+
+@pytest.mark.parametrize("command", [["rollback"], ["publish", "postgres"], ["quarantine", "retry"], ["verify"]])
+def test_a_mistyped_home_is_told_and_gets_no_folders(command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CX_HOME", str(tmp_path / "hmoe"))
+    result = CliRunner().invoke(cli.app, command)
+    assert result.exit_code == 1
+    assert f"there is no folder {tmp_path / 'hmoe'}: correct CX_HOME" in str(result.exception)
+    assert not (tmp_path / "hmoe").exists()

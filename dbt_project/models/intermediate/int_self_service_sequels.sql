@@ -12,14 +12,14 @@
 ) }}
 
 with events as (
-  select person_id, topic, started_at, session_id, session_day, cast(null as timestamp) as contacted_at, 0 as place
+  select person_id, topic, started_at, session_id, session_day, cast(null as timestamp) as contacted_at
   from {{ ref('int_self_service_sessions') }}
   where person_id is not null and {{ changed_filter('person_id') }}
 
   union all
 
   -- a contained contact is self service, too
-  select person_id, topic, started_at, null, null, started_at, 1
+  select person_id, topic, started_at, null, null, started_at
   from {{ ref('int_inbound_contacts') }}
   where person_id is not null and outcome <> 'contained' and {{ changed_filter('person_id') }}
 ),
@@ -27,9 +27,8 @@ with events as (
 followed as (
   select
     *,
-    min(contacted_at) over (
-      partition by person_id, topic order by started_at, place rows between current row and unbounded following
-    ) as next_contact_at
+    -- by range: a contact at the very instant of a session follows it
+    min(contacted_at) over (partition by person_id, topic order by started_at range between current row and unbounded following) as next_contact_at
   from events
 )
 
