@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from orchestration.settings import ConfigError, Settings
 
 
-def init() -> None:
+def init(
+    add: Annotated[bool, typer.Option("--add", help="Print the tables to add to the cx.toml that is there.")] = False,
+) -> None:
     """Draft a cx.toml from the exports in the landing folder. Overwrites nothing.
 
     It recognises names of columns, delimiter, encoding, decimal mark and times, and marks what is for you to decide.
     """
-    from orchestration.cli import _print_table, out
+    from orchestration.cli import _print_table, err, out
     from orchestration.lib.draft import draft, spreadsheets
 
     settings = Settings()
@@ -21,8 +27,16 @@ def init() -> None:
             f'{path} is the demo\'s: give your exports a folder of their own (export CX_HOME="$HOME/cx"), put them into its '
             "landing/ and run cx init again"
         )
+    if add:
+        text, kinds = draft(settings, settings.config)
+        err.print(f"{path} reads every file that is a feed's" if not kinds else f"to add to {path}, read through:")
+        typer.echo(text.removeprefix("\n"), nl=False)
+        return
     if path.exists():
-        raise ConfigError(f"{path} is there already: change it, or move it away and run cx init again")
+        raise ConfigError(
+            f"{path} is there already: change it (cx init --add prints the tables of files that it does not read), or move it "
+            "away and run cx init again"
+        )
     text, kinds = draft(settings)
     for name in spreadsheets(settings):
         out.print(f"skipped {name}: a workbook; save its sheet as CSV (in Excel: CSV UTF-8)")

@@ -25,9 +25,10 @@ import duckdb
 
 from data_quality.contract import Contract, Property, load_contracts
 from data_quality.rules import Dialect, cast
+from orchestration.lib.readers import discover
 
 if TYPE_CHECKING:
-    from orchestration.settings import Settings
+    from orchestration.settings import CxConfig, Settings
 
 _FORMATS = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson", ".parquet": "parquet"}
 _WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods")
@@ -89,6 +90,14 @@ _COLUMN_WORDS = {
 _OF_HEADER = ("ordered_at", "currency")
 """What lines of orders must say where no feed of order headers does."""
 _ADVICE = {"line_id": ' Where lines have no number: line_id = { expr = "_line" } under [feed.columns].'}
+_HEAD = [
+    "# Drafted by `cx init` from the files in this folder: read it through. Columns were matched by their names alone.",
+    "# What each feed may hold: docs/contracts.md. Every key of this file: docs/configuration.md.",
+    "",
+    "[business]",
+    'timezone = "UTC"             # CHECK: yours, like "Europe/Amsterdam"; the day a number lands on',
+    'reporting_currency = "EUR"   # CHECK',
+]
 _SUFFIXES = {
     **dict.fromkeys(("no", "nr", "number", "num", "key", "ref", "reference"), "id"),
     **dict.fromkeys(("date", "time", "datetime", "timestamp", "on"), "at"),
@@ -119,10 +128,15 @@ class Kind:
     """What somebody has to look at, a sentence each."""
 
 
-def draft(settings: Settings) -> tuple[str, list[Kind]]:
-    """The text of a `cx.toml` for the files in the landing folder, and what was recognised of each kind of file."""
-    kinds = _kinds(settings.landing)
+def draft(settings: Settings, config: CxConfig | None = None) -> tuple[str, list[Kind]]:
+    """The text of a `cx.toml` for the files in the landing folder, and what was recognised of each kind of file.
+
+    With `config`, a `cx.toml` that is there, only the tables to add to it: of files that none of its feeds reads.
+    """
     contracts = load_contracts()
+    feeds = {source.feed for source in config.feed} if config else set()
+    read = {file.path for source in config.feed for file in discover(settings, source)} if config else set()
+    kinds = [kind for kind in _kinds(settings.landing) if not read.issuperset(kind.files)]
     with duckdb.connect() as con:
         for kind in kinds:
             _read(kind)
@@ -135,9 +149,9 @@ def draft(settings: Settings) -> tuple[str, list[Kind]]:
             if kind.feed:
                 _recognise_values(con, kind, contracts[kind.feed])
     for kind in kinds:
-        if kind.feed == "order_lines" and all(other.feed != "orders" for other in kinds):
+        if kind.feed == "order_lines" and "orders" not in feeds.union(other.feed for other in kinds):
             kind.missing += [name for name in _OF_HEADER if name not in kind.columns]
-    return _text(kinds, contracts), kinds
+    return "\n".join([*([] if config else _HEAD), *_tables(kinds, contracts)]) + "\n", kinds
 
 
 def spreadsheets(settings: Settings) -> list[str]:
@@ -365,22 +379,14 @@ def _has_commas(values: tuple[str, ...]) -> bool:
     return bool(there) and all(re.fullmatch(r"[+-]?\d{1,3}(\.?\d{3})*,\d{1,2}", value) for value in there)
 
 
-def _text(kinds: list[Kind], contracts: dict[str, Contract]) -> str:
-    lines = [
-        "# Drafted by `cx init` from the files in this folder: read it through. Columns were matched by their names alone.",
-        "# What each feed may hold: docs/contracts.md. Every key of this file: docs/configuration.md.",
-        "",
-        "[business]",
-        'timezone = "UTC"             # CHECK: yours, like "Europe/Amsterdam"; the day a number lands on',
-        'reporting_currency = "EUR"   # CHECK',
-    ]
+def _tables(kinds: list[Kind], contracts: dict[str, Contract]) -> Iterator[str]:
     for kind in kinds:
-        lines.append("")
+        yield ""
         if kind.feed is None:
-            lines += _skeleton(kind)
+            yield from _skeleton(kind)
             continue
-        lines += [*(_comment(f"CHECK: {doubt}") for doubt in kind.doubts), *_feed(kind, contracts[kind.feed])]
-    return "\n".join(lines) + "\n"
+        yield from (_comment(f"CHECK: {doubt}") for doubt in kind.doubts)
+        yield from _feed(kind, contracts[kind.feed])
 
 
 def _skeleton(kind: Kind) -> Iterator[str]:

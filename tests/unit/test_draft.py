@@ -57,6 +57,30 @@ def test_the_files_of_the_tutorial(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         CliRunner().invoke(cli.app, ["init"], catch_exceptions=False)
 
 
+def test_what_a_configuration_does_not_read_yet_can_be_added_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two days of orders and the lines of one of them: only what no feed reads is printed, and the file is not touched."""
+    _, _, there = _drafted(
+        tmp_path,
+        orders_DAY_csv="order_id,ordered_at,status,currency\n1,2026-01-31 10:00:00,paid,EUR\n",
+        **{"orders_2026-02-01.csv": "order_id,ordered_at,status,currency\n2,2026-02-01 10:00:00,paid,EUR\n"},
+    )
+    before = there.config_path.read_text(encoding="utf-8")
+    (there.landing / "shop").mkdir()
+    (there.landing / "shop" / "order_lines_2026-01-31.csv").write_text(
+        "order_id,line_id,product_id,quantity,unit_price\n1,1,tea,2,3.50\n", encoding="utf-8"
+    )
+    monkeypatch.setenv("CX_HOME", str(tmp_path))
+    monkeypatch.delenv("CX_CONFIG", raising=False)
+    added = CliRunner().invoke(cli.app, ["init", "--add"])
+    assert added.exit_code == 0 and there.config_path.read_text(encoding="utf-8") == before
+    assert [table["pattern"] for table in tomllib.loads(added.stdout)["feed"]] == ["shop/order_lines_{day}.csv"]
+    assert "REQUIRED" not in added.stdout, "the time and currency of lines are those of the orders that are there"
+    there.config_path.write_text(before + added.stdout, encoding="utf-8")
+    assert [source.feed for source in Settings(tmp_path).config.feed] == ["orders", "order_lines"]
+    again = CliRunner().invoke(cli.app, ["init", "--add"])
+    assert (again.exit_code, again.stdout.strip()) == (0, "") and "reads every file" in again.stderr
+
+
 def test_nothing_to_draft_from_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CX_HOME", str(tmp_path))
     monkeypatch.delenv("CX_CONFIG", raising=False)
