@@ -573,10 +573,11 @@ def main() -> None:
     from orchestration.lib.clv_fit import ClvError
     from orchestration.lib.dbt_manifest import ManifestError
     from orchestration.lib.explain import ExplainError
-    from orchestration.lib.ingest import FilesGone, NothingTaken
+    from orchestration.lib.ingest import NothingTaken
     from orchestration.lib.postgres import PostgresError
     from orchestration.lib.quarantine import QuarantineError
     from orchestration.lib.release import ReleaseError
+    from orchestration.lib.rereading import FilesGone
     from orchestration.lib.run_lock import RunLocked
     from orchestration.lib.verify import VerifyError
 

@@ -26,7 +26,7 @@ import duckdb
 
 from data_quality.contract import DOMAINS, load_contracts
 from data_quality.verdict import of_run, record, refusals
-from orchestration.lib import clv_fit, dbt_build, gates, ingest, release, warehouse
+from orchestration.lib import clv_fit, dbt_build, gates, ingest, release, rereading, warehouse
 from orchestration.lib.dbt_functions import register
 from orchestration.lib.dbt_manifest import ensure_manifest, in_order, marts, marts_on, models_on, runner_manifest
 from orchestration.lib.simulator.truth import MART_KEYS, Books, Definitions
@@ -103,7 +103,7 @@ def _night(settings: Settings, run_id: str, window: Window | None, stop: tuple[s
             return None
         anew = ingest.changed_reading(con, settings, feeds) if window else feeds
         if anew:
-            ingest.reset_feeds(con, settings, anew)
+            rereading.reset_feeds(con, settings, anew)
         for n, feed in enumerate(feeds):
             if where == "loaded" and n >= how_far:
                 return None
@@ -368,7 +368,7 @@ class Replay:
             feeds = sorted(self.history.feeds)
             with warehouse.connect(second) as con:
                 register(con)
-                ingest.reset_feeds(con, second, feeds)
+                rereading.reset_feeds(con, second, feeds)
                 for feed in feeds:
                     ingest.load_feed(con, second, feed, "rebuild")
                 statements = _full_refresh_sql()

@@ -33,7 +33,6 @@ from data_quality.rules import (
     key_columns,
     key_expression,
     literal,
-    raw_table_ddl,
     raw_type,
     reasons_expression,
     version_expression,
@@ -41,7 +40,7 @@ from data_quality.rules import (
 from data_quality.suites.delivery import ARRIVAL, READABLE, REPEAT, ROW_RULES, arrival_checks, hold_checks, warn_checks
 from data_quality.suites.judge import judge
 from data_quality.verdict import Verdict
-from orchestration.lib import delivery_facts, readers
+from orchestration.lib import delivery_facts, readers, rereading
 from orchestration.lib.readers import FileFacts, FileRefused, LandingFile, Reject
 from orchestration.lib.warehouse import table_exists, tx
 from orchestration.partitions import Window
@@ -52,10 +51,6 @@ Progress = Callable[[str, int, int], None]
 
 CHUNK_BYTES, CHUNK_FILES = 64 << 20, 1000
 """A chunk of a load is cut before it passes either. Larger ones save nothing more, and cost memory (docs/performance.md)."""
-
-
-class FilesGone(Exception):
-    """Deliveries that would have to be read again are not there any more."""
 
 
 class NothingTaken(Exception):
@@ -118,6 +113,8 @@ def take_deliveries(con: duckdb.DuckDBPyConnection, settings: Settings, domain: 
     feeds = {feed for feed, contract in load_contracts().items() if contract.domain == domain}
     sources = settings.config.sources_of(feeds)
     known = known_files(con, "accepted", "repeated")
+    for delivery in _held_as_read_before(con):
+        known.pop(delivery, None)
     now = datetime.now(UTC).replace(tzinfo=None)
     rows: list[tuple[Any, ...]] = []
     touched: list[tuple[int, str, str]] = []
@@ -206,6 +203,15 @@ def known_files(con: duckdb.DuckDBPyConnection, *statuses: str) -> dict[str, tup
         [list(statuses)],
     ).fetchall()
     return {delivery: (size, mtime, digest) for delivery, size, mtime, digest in rows}
+
+
+def _held_as_read_before(con: duckdb.DuckDBPyConnection) -> set[str]:
+    """Deliveries that hold what an earlier reading made of their file, because today's refuses it: each run tries again."""
+    rows = con.execute(
+        "select distinct delivery from (select delivery from ops.deliveries where status in ('accepted', 'refused') "
+        "group by delivery, content_hash having count(distinct status) = 2)"
+    ).fetchall()
+    return {delivery for (delivery,) in rows}
 
 
 def _content(file: LandingFile) -> tuple[str, str | None]:
@@ -301,70 +307,6 @@ def changed_reading(con: duckdb.DuckDBPyConnection, settings: Settings, feeds: l
     return [feed for feed in feeds if feed in loaded and loaded[feed] != reading_fingerprint(settings, feed)]
 
 
-def reset_feeds(con: duckdb.DuckDBPyConnection, settings: Settings, feeds: list[str]) -> None:
-    """Forget everything loaded of these feeds, so that every delivery is loaded anew from the landing folder.
-
-    One transaction with the ledger: a run that dies afterwards finds them all pending, and rebuilds every model.
-    Only what a delivery held before its file was overwritten cannot be read again: it stays as it was read, until the
-    new content is loaded, or for good where that is refused.
-
-    Raises:
-        FilesGone: a delivery that is loaded is no longer in the landing folder; nothing was changed.
-    """
-    present = {file.delivery for source in settings.config.sources_of(set(feeds)) for file in readers.discover(settings, source)}
-    held = con.execute(
-        "select delivery, file from ops.deliveries where status = 'accepted' and rows_read > 0 and feed in (select unnest($1))",
-        [feeds],
-    ).fetchall()
-    # A file that is there but that cx.toml no longer maps was taken out on purpose.
-    gone = [file for delivery, file in held if delivery not in present and not (settings.landing / file).exists()]
-    if gone:
-        raise FilesGone(
-            f"{len(gone)} loaded deliveries are no longer in {settings.landing} (first: {gone[0]}). Loading anew would lose "
-            "their rows: put the files back. To withdraw a delivery, put a file with its header only under its name."
-        )
-    with tx(con):
-        con.execute(
-            "create or replace temp table kept as select delivery from ops.deliveries where feed in (select unnest($1)) "
-            "group by delivery having bool_or(status = 'accepted') and bool_or(status in ('refused', 'pending'))",
-            [feeds],
-        )
-        for feed in feeds:
-            table, contract = f"raw.{ident(feed)}", load_contracts()[feed]
-            con.execute(f"create or replace temp table kept_rows as from {table} where _delivery in (from kept)")
-            con.execute(f"drop table {table}")  # the contract may have other columns now
-            con.execute(raw_table_ddl(contract))
-            old = {name for name, *_ in con.execute("describe kept_rows").fetchall()}
-            both = ", ".join(ident(c) for c in (*(p.name for p in contract.properties), *LINEAGE_COLUMNS) if c in old)
-            con.execute(f"insert into {table} by name select {both} from kept_rows")
-            if contract.normalized:
-                normalise.register(con)
-                made = ", ".join(f"{ident(name)} = {sql}" for name, sql in key_columns(contract).items())
-                con.execute(f"update {table} set {made}")
-            con.execute("drop table kept_rows")
-            con.execute("delete from ops.delivery_facts where feed = ? and delivery not in (from kept)", [feed])
-        con.execute(
-            "delete from ops.quarantine where feed in (select unnest($1)) and delivery not in (from kept)",
-            [feeds],
-        )
-        # A file is read once, as it is now: of its rows in the ledger the newest stays. Why it was refused is forgotten
-        # too, because the reading may have been corrected since.
-        con.execute(
-            "delete from ops.deliveries where feed in (select unnest($1)) and rowid not in "
-            "(select max_by(rowid, (taken_at, rowid)) from ops.deliveries group by delivery) "
-            "and not (status = 'accepted' and delivery in (from kept))",
-            [feeds],
-        )
-        con.execute(
-            "update ops.deliveries set status = 'pending', reason = null, gate = null where feed in (select unnest($1)) "
-            "and not (status = 'accepted' and delivery in (from kept))",
-            [feeds],
-        )
-        con.execute("drop table kept")
-        con.execute("delete from ops.loaded where feed in (select unnest($1))", [feeds])
-        con.execute("update ops.clock set fingerprint = null")
-
-
 def require_a_clock(con: duckdb.DuckDBPyConnection) -> None:
     """A rebuild loads what runs have taken, so there must have been one.
 
@@ -406,6 +348,7 @@ def load_feed(
     _wake_repeats(con, feed)
     pending = _pending(con, settings, feed)
     if not pending:
+        rereading.take_back(con, feed)
         passed = [Verdict(gate, feed, "hold", True, message="nothing was delivered") for gate in (READABLE, ROW_RULES)]
         return Loaded(feed, verdicts=passed)
     profiles, refused, verdicts, accepted, done = [], set(), [], {}, 0
@@ -418,6 +361,7 @@ def load_feed(
         refused |= outcome.refused
         done += len(chunk)
         progress(feed, done, len(pending))
+    rereading.take_back(con, feed)
     profile = pd.concat(profiles, ignore_index=True)
     if len(profiles) > 1:  # the same figures as the chunks' own, in one verdict a gate
         verdicts = judge(profile, "feed", hold_checks(), "delivery", accepted)[0]

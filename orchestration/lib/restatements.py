@@ -27,7 +27,7 @@ COLUMNS = {
     "dimensions": ("varchar", "The cell's dimensions, as JSON."),
     "kind": (
         "varchar",
-        "restatement: the value was final; provisional: it was not; first_publication: of a day before all published ones.",
+        "restatement: the value was final; provisional: it was not; first_publication: of a day before all ever published.",
     ),
     "cause": (
         "varchar",
@@ -156,7 +156,12 @@ def _compare(con: duckdb.DuckDBPyConnection, name: str, manifest: dict[str, Any]
         old, new = (f"(from {rows})" for rows in (old, new))
     old_cells = " union all ".join(cells(metric, f"{old} as o", before["grain"]) for metric in about)
     new_cells = " union all ".join(cells(metric, f"{new} as n", now.grain) for metric in about)
-    first = con.execute(f"select min({about[0].date}) from base.marts.{ident(name)}").fetchone()[0]
+    # Also of what was published and is gone since: that it comes back is no first time.
+    (first,) = con.execute(
+        f"select min(day) from (select min({about[0].date}) as day from base.marts.{ident(name)} "
+        "union all select min(metric_date) from ops.restatements where mart = $1)",
+        [name],
+    ).fetchone()
     con.execute(
         f"""
         create or replace temp table moved_cells as

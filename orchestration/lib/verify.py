@@ -17,7 +17,7 @@ from typing import Any
 import duckdb
 
 from data_quality.rules import ident, literal
-from orchestration.lib import dbt_build, ingest, readers, release, warehouse
+from orchestration.lib import dbt_build, ingest, readers, release, rereading, warehouse
 from orchestration.lib.dbt_manifest import models_on
 from orchestration.lib.run_lock import run_lock
 from orchestration.settings import Settings
@@ -170,7 +170,7 @@ def _rebuild(beside: Settings, progress: Callable[[str], None]) -> None:
     with warehouse.connect(beside) as con:
         warehouse.prepare(con, beside.config)
         progress("forgetting every row of the copy")
-        ingest.reset_feeds(con, beside, feeds)
+        rereading.reset_feeds(con, beside, feeds)
         for feed in feeds:
             ingest.load_feed(con, beside, feed, "verify", lambda *at: progress("loading {}: {:,} of {:,} deliveries".format(*at)))
     built = dbt_build.build(beside, models_on(set(feeds)), full_refresh=True, progress=progress)

@@ -10,7 +10,7 @@ import pytest
 
 from data_quality.contract import DOMAINS
 from orchestration import cli
-from orchestration.lib import acceptances, dbt_build, ingest, quarantine, release, verify, warehouse
+from orchestration.lib import acceptances, dbt_build, ingest, quarantine, release, rereading, verify, warehouse
 from orchestration.lib.dbt_manifest import models_on
 from orchestration.partitions import Window
 from orchestration.settings import Settings
@@ -73,7 +73,7 @@ def _build(home: Path) -> None:
             ingest.take_deliveries(con, settings, domain, Window.of_days(*DAYS), "built")
         warehouse.advance_clock(con, DAYS[1])
         if anew := ingest.changed_reading(con, settings, sorted(feeds)):
-            ingest.reset_feeds(con, settings, anew)
+            rereading.reset_feeds(con, settings, anew)
         for feed in sorted(feeds):
             ingest.load_feed(con, settings, feed, "built")
     assert set(dbt_build.build(settings, models_on(feeds), full_refresh=True).models) == models_on(feeds)

@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from orchestration import cli
-from orchestration.lib import ingest, verify
+from orchestration.lib import rereading, verify
 from orchestration.lib.run_lock import RunLocked, run_lock
 from orchestration.lib.simulator import Company, simulate
 from orchestration.settings import Settings
@@ -127,7 +127,7 @@ def test_a_file_that_changed_since_is_no_difference_but_an_error(home: Path, com
     path.write_text(path.read_text().replace("EUR", "USD"), encoding="utf-8")
     _refused(home, rf"1 files are not what they were .*{path.name}.*cx nightly --day {company.start}")
     path.unlink()
-    with pytest.raises(ingest.FilesGone, match="put the files back"):
+    with pytest.raises(rereading.FilesGone, match="put the files back"):
         verify.verify(Settings(home))
 
 

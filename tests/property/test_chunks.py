@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data_quality.suites.delivery import READABLE, ROW_RULES
-from orchestration.lib import ingest
+from orchestration.lib import ingest, rereading
 from tests.landing import Home
 
 HEADER = "refund_id,order_id,refunded_at,amount,currency\n"
@@ -117,7 +117,7 @@ def test_chunks_and_deaths_change_nothing(nights: list[dict[str, str]], kind: st
                 assert _state(cut) == _state(whole)
                 assert _state(killed) == _state(whole)
             before = _state(whole)
-            ingest.reset_feeds(whole.con, whole.settings, ["refunds"])
+            rereading.reset_feeds(whole.con, whole.settings, ["refunds"])
             _load(whole, 1000)
             assert _state(whole)[:2] == before[:2]
             assert _newest(_state(whole)[2]) == _newest(before[2])

@@ -13,7 +13,7 @@ import pytest
 from data_quality.contract import RowRule, load_contracts
 from data_quality.suites.delivery import ARRIVAL, DRIFT, FRESHNESS, KEYS, REFERENCES, VOLUME, WARNINGS
 from data_quality.verdict import Verdict
-from orchestration.lib import delivery_facts, gates, ingest, warehouse
+from orchestration.lib import delivery_facts, gates, ingest, rereading, warehouse
 from orchestration.settings import ConfigError, Settings
 from tests.landing import Home
 
@@ -98,7 +98,7 @@ def test_drift_is_the_same_however_the_deliveries_are_cut(home: Home, monkeypatc
     for files in (1000, 1):
         monkeypatch.setattr(ingest, "CHUNK_FILES", files)
         told.append([v.sentence() for v in home.load("refunds").verdicts if v.gate == DRIFT])
-        ingest.reset_feeds(home.con, home.settings, ["refunds"])
+        rereading.reset_feeds(home.con, home.settings, ["refunds"])
     assert told[0] == told[1] and "new: x (bound" in told[0][0] and "(2 of 4" in told[0][0]
 
 

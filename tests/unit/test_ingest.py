@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.lib import ingest
+from orchestration.lib import ingest, rereading
 from orchestration.settings import ConfigError
 from tests.landing import Home
 
@@ -408,7 +408,7 @@ def test_reset_reads_every_delivery_anew_once(home: Home) -> None:
     home.put("r_2026-01-06.csv", refunds("d") + "e,,,,\n", mtime=2)
     home.load("refunds")
     before = state(home)
-    ingest.reset_feeds(home.con, home.settings, ["refunds"])
+    rereading.reset_feeds(home.con, home.settings, ["refunds"])
     assert keys(home) == [] and home.rows("from ops.quarantine") == []
     assert {status for statuses in home.statuses().values() for status in statuses} == {"pending"}
     home.load("refunds")
@@ -426,13 +426,13 @@ def test_loading_anew_keeps_what_cannot_be_read_again(home: Home) -> None:
     home.put("r_2026-01-05.csv", HEADER + '"never closed\n', mtime=2)
     home.load("refunds")
     before = state(home)
-    ingest.reset_feeds(home.con, home.settings, ["refunds"])
+    rereading.reset_feeds(home.con, home.settings, ["refunds"])
     assert keys(home) == ["c", "d"] and len(home.rows("from ops.quarantine")) == 1
     home.load("refunds")
     assert state(home) == before and keys(home) == ["a", "b", "c", "d"]
     # a night takes the refused file again, and loads anew because cx.toml changed (a history found this)
     home.take("refunds")
-    ingest.reset_feeds(home.con, home.settings, ["refunds"])
+    rereading.reset_feeds(home.con, home.settings, ["refunds"])
     home.load("refunds")
     assert state(home) == before
     home.put("r_2026-01-05.csv", refunds("e"), mtime=3)
@@ -451,7 +451,7 @@ def test_a_corrected_mapping_brings_in_what_was_refused(home: Home) -> None:
     assert ingest.changed_reading(home.con, home.settings, ["refunds"]) == ["refunds"]
     home.put("r_2026-01-06.csv", refunds("b"), mtime=9)
     home.take("refunds")
-    ingest.reset_feeds(home.con, home.settings, ["refunds"])
+    rereading.reset_feeds(home.con, home.settings, ["refunds"])
     home.load("refunds")
     assert keys(home) == ["a", "b"]
     assert ingest.changed_reading(home.con, home.settings, ["refunds"]) == []
@@ -463,8 +463,8 @@ def test_reset_changes_nothing_where_loaded_files_are_gone(home: Home) -> None:
     home.load("refunds")
     before = state(home)
     gone.unlink()
-    with pytest.raises(ingest.FilesGone, match=r"1 loaded deliveries .*first: r_2026-01-05\.csv.*put the files back"):
-        ingest.reset_feeds(home.con, home.settings, ["refunds"])
+    with pytest.raises(rereading.FilesGone, match=r"1 loaded deliveries .*first: r_2026-01-05\.csv.*put the files back"):
+        rereading.reset_feeds(home.con, home.settings, ["refunds"])
     assert state(home) == before
 
 
@@ -539,7 +539,7 @@ def test_a_crash_while_loading_leaves_everything_pending(home: Home, monkeypatch
 
     home.load("refunds")
     after = state(home)
-    ingest.reset_feeds(home.con, home.settings, ["refunds"])
+    rereading.reset_feeds(home.con, home.settings, ["refunds"])
     home.load("refunds")
     assert state(home) == after
     assert keys(home) == ["b", "c", "d"] and home.rows("select line from ops.quarantine") == [(4,)]
@@ -555,7 +555,7 @@ def test_new_content_that_repeats_another_delivery_takes_the_old_rows_away(home:
     assert keys(home) == ["y"] and home.rows("from ops.quarantine") == []
     assert home.statuses() == {"r_2026-01-04.csv": ["accepted"], "r_2026-01-05.csv": ["replaced", "repeated"]}
     before = state(home)
-    ingest.reset_feeds(home.con, home.settings, ["refunds"])
+    rereading.reset_feeds(home.con, home.settings, ["refunds"])
     home.load("refunds")
     assert state(home) == before
 
@@ -600,7 +600,7 @@ def test_of_several_deliveries_of_one_content_the_earliest_is_the_original_whene
         ("r_2026-01-07.csv", "repeated", 0, "same content as refunds:r_2026-01-05.csv"),
     ]
     before = state(home)
-    ingest.reset_feeds(home.con, home.settings, ["refunds"])
+    rereading.reset_feeds(home.con, home.settings, ["refunds"])
     home.load("refunds")
     assert state(home) == before
 
@@ -648,7 +648,7 @@ def test_an_interrupted_load_goes_on_with_the_chunk_it_was_in(home: Home, monkey
     assert [copy["file"] for copy in copies] == [f"r_2026-01-0{day}.csv" for day in (3, 6, 9)]
 
     monkeypatch.setattr(ingest, "CHUNK_FILES", 1000)
-    ingest.reset_feeds(home.con, home.settings, ["refunds"])
+    rereading.reset_feeds(home.con, home.settings, ["refunds"])
     ingest.load_feed(home.con, home.settings, "refunds", "whole")
     assert state(home) == after
 
@@ -672,7 +672,7 @@ def test_the_verdicts_of_a_load_do_not_show_its_chunks(home: Home, monkeypatch: 
         monkeypatch.setattr(ingest, "CHUNK_FILES", files)
         home.take("refunds")
         told.append(_told(home))
-        ingest.reset_feeds(home.con, home.settings, ["refunds"])
+        rereading.reset_feeds(home.con, home.settings, ["refunds"])
     assert told[0] == told[1] == told[2]
     held, rules, low, high, repeated, *others = told[0]
     assert held.startswith("HELD: readable on refunds: r_2026-01-22.csv: line 2") and "(1 of 26, " in held

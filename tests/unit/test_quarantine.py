@@ -13,7 +13,7 @@ import pytest
 
 from data_quality.contract import load_contracts
 from orchestration import cli
-from orchestration.lib import ingest, quarantine, warehouse
+from orchestration.lib import ingest, quarantine, rereading, warehouse
 from orchestration.lib.quarantine import QuarantineError
 from orchestration.partitions import Window
 from tests.landing import Home
@@ -163,7 +163,7 @@ def test_a_changed_rule_reads_the_whole_feed_anew(home: Home, monkeypatch: pytes
     laxer = {**load_contracts(), "refunds": contract.model_copy(update={"quality": kept})}
     monkeypatch.setattr(ingest, "load_contracts", lambda: laxer)
     quarantine.retake(home.settings)
-    ingest.reset_feeds(home.con, home.settings, ingest.changed_reading(home.con, home.settings, ["refunds"]))
+    rereading.reset_feeds(home.con, home.settings, ingest.changed_reading(home.con, home.settings, ["refunds"]))
     home.load("refunds")
     assert [(row.file, row.line) for row in quarantine.rows(home.settings)] == [
         *(("r_2026-01-05.csv", line) for line in range(82, 86)),

@@ -10,7 +10,7 @@ import dagster as dg
 
 from data_quality.contract import contracts_of
 from data_quality.verdict import record
-from orchestration.lib import ingest, warehouse
+from orchestration.lib import ingest, rereading, warehouse
 from orchestration.partitions import FIRST_DELIVERY_DAY, Window
 from orchestration.run_context import FULL_REFRESH_TAG, CxHome
 from orchestration.settings import ConfigError, Settings
@@ -73,7 +73,7 @@ def domain_assets(domain: str) -> list[dg.AssetsDefinition]:
             anew = feeds if is_rebuild else ingest.changed_reading(con, cx_home.settings, feeds)
             if anew:
                 context.log.info(f"every delivery of {', '.join(anew)} is loaded anew")
-                ingest.reset_feeds(con, cx_home.settings, anew)
+                rereading.reset_feeds(con, cx_home.settings, anew)
 
             def progress(feed: str, done: int, of: int) -> None:
                 share = cx_home.progress.estimate(*ingest.bytes_of_run(con, context.run_id))
