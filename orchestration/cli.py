@@ -123,12 +123,14 @@ def status(as_json: Json = False) -> None:
     settings = Settings()
     name, last = release.current(settings), reports.load(settings)
     manifest = release.manifest_of(settings, name) if name else None
+    on_disk = release.releases(settings)
     state: dict[str, Any] = {
         "home": str(settings.home),
         "release": name,
+        "is_rolled_back": bool(name) and name != on_disk[-1],
         "data_through": manifest and manifest["data_through"],
         "published_at": manifest and manifest["published_at"],
-        "releases": release.releases(settings),
+        "releases": on_disk,
         "postgres": postgres.state(settings),
         "marts": manifest["marts"] if manifest else {},
         "marts_off": manifest["marts_off"] if manifest else {},
@@ -147,6 +149,8 @@ def status(as_json: Json = False) -> None:
     out.print(f"home      {settings.home}")
     first = "cx backfill" if settings.config_path.exists() else f"put exports into {settings.landing}, then cx init"
     out.print(f"release   {name or f'none yet: {first}'}")
+    if state["is_rolled_back"]:
+        out.print(f"          readers see an older one by cx rollback, until the next run publishes; the newest is {on_disk[-1]}")
     if manifest:
         out.print(f"through   {manifest['data_through']} (published {manifest['published_at']})")
         _print_table(

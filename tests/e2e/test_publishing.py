@@ -16,7 +16,9 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from typer.testing import CliRunner
 
+from orchestration import cli
 from orchestration.lib import release, report
 from orchestration.lib.simulator import Company, simulate
 from orchestration.lib.warehouse import connect
@@ -232,8 +234,9 @@ def test_rollback_points_readers_at_an_older_release(home: Path, company: Compan
     first = release.current(settings)
     assert run(home, "nightly", company.start + timedelta(days=DAYS - 1)) == 0
     second = release.current(settings)
-    assert second != first
+    assert second != first and "older one" not in _status(home)
     assert release.roll_back(settings) == first == release.current(settings)
+    assert f"readers see an older one by cx rollback, until the next run publishes; the newest is {second}" in _status(home)
     with pytest.raises(release.ReleaseError, match="no release is older"):
         release.roll_back(settings)
     with pytest.raises(release.ReleaseError, match="no release 'nonsense'"):
@@ -253,6 +256,10 @@ def test_rollback_points_readers_at_an_older_release(home: Path, company: Compan
         con.execute("insert into ops.deliveries (delivery, feed, content_hash, status, rows_read) "
                     "values ('x', 'orders', 'new', 'accepted', 5)")  # fmt: skip
         assert release._inputs(con, "c") != _inputs_without(con, "new")
+
+
+def _status(home: Path) -> str:
+    return " ".join(CliRunner().invoke(cli.app, ["status"], env={"CX_HOME": str(home)}).stdout.split())
 
 
 def _inputs_without(con: duckdb.DuckDBPyConnection, content_hash: str) -> str:
