@@ -208,7 +208,8 @@ class FeedSource(BaseModel):
     datetime_format: str | None = None
     missing: tuple[str, ...] = ("",)
     delivery: Literal["append", "delta", "snapshot"] | None = None
-    expected: Literal["daily", "weekdays"] | None = None
+    expected: Literal["daily", "weekdays", "irregular"] | None = None
+    """Days on which a delivery is missed; "irregular": none, and a long silence is no news either."""
     due: str | None = Field(None, pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")
     """Time of the day after the delivery day, in the business time zone, by which an expected delivery is there."""
     columns: dict[str, str | Expression] = Field(default_factory=dict)
@@ -247,13 +248,18 @@ class FeedSource(BaseModel):
         for name in ("delimiter", "quote"):
             if getattr(self, name) in "\r\n\0 " and (name, self.delimiter) != ("delimiter", " "):
                 raise ValueError(f"{name} cannot be {getattr(self, name)!r}; write a character like {name} = '{_USUAL[name]}'")
-        if self.due is not None and self.expected is None:
+        if self.due is not None and not self.has_due_days:
             raise ValueError(
                 f'due = "{self.due}" says by when a delivery is expected; write expected = "daily" or "weekdays", too'
             )
         if self.delimiter == self.quote:
             raise ValueError(f"delimiter and quote are both {self.quote!r}; write two different characters")
         return self
+
+    @property
+    def has_due_days(self) -> bool:
+        """Whether there are days on which a delivery is missed."""
+        return self.expected in ("daily", "weekdays")
 
     def due_through(self, now: datetime) -> date | None:
         """The last delivery day that is due at `now` (in the business time zone); None where every day that is over is."""

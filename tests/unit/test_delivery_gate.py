@@ -14,6 +14,7 @@ from data_quality.contract import RowRule, load_contracts
 from data_quality.suites.delivery import ARRIVAL, DRIFT, FRESHNESS, KEYS, REFERENCES, VOLUME, WARNINGS
 from data_quality.verdict import Verdict
 from orchestration.lib import delivery_facts, gates, ingest, warehouse
+from orchestration.partitions import Window
 from orchestration.settings import ConfigError, Settings
 from tests.landing import Home
 
@@ -230,6 +231,32 @@ def test_a_delivery_is_missed_from_its_deadline_on(home: Home, monkeypatch: pyte
     home.put("r_2026-01-06.csv", refunds("2026-01-06", "b"))
     home.load("refunds")
     assert at(7, 0)[0::2] == (True, False)
+
+
+def test_a_feed_without_expectation_that_falls_silent_warns(home: Home) -> None:
+    """Newest delivery 5 January: 7 days later nothing is said, 8 days later it is; never of what never came."""
+
+    def arrival(last: date, expected: str = "") -> Verdict:
+        home.configure(CONFIG + expected)
+        first = date(2026, 1, 13) if last.day > 13 else date(2026, 1, 1)
+        found = ingest.take_deliveries(home.con, home.settings, "ecommerce", Window.of_days(first, last), "run")
+        (verdict,) = [v for v in found.verdicts if v.gate == ARRIVAL]
+        return verdict
+
+    assert arrival(date(2026, 1, 13)).passed, "nothing ever came"
+    for day, name in ((4, "a"), (5, "b")):
+        home.put(f"r_2026-01-0{day}.csv", refunds(f"2026-01-0{day}", name))
+    home.put("r_2026-01-20.csv", refunds("2026-01-20", "c"))
+    assert arrival(date(2026, 1, 12)).passed
+    said = arrival(date(2026, 1, 13))
+    assert (said.passed, said.severity, said.subject, said.figure) == (False, "warn", "refunds", "8")
+    assert "the newest is of 2026-01-05" in said.message and 'Write expected = "daily"' in said.message
+    assert arrival(date(2026, 1, 13), "expected = 'irregular'\n").passed
+    for path in (home.home / "landing").glob("r_*.csv"):
+        path.unlink()
+    said = arrival(date(2026, 1, 19))
+    assert said.figure == "14", "the ledger knows what was moved away"
+    assert arrival(date(2026, 1, 19), "expected = 'weekdays'\n").severity == "hold"
 
 
 def test_a_deadline_needs_an_expectation_and_is_a_time_of_day(home: Home) -> None:
