@@ -6,6 +6,7 @@ Belongs here: paths, environment variables, the schema of `cx.toml`. Does not: a
 from __future__ import annotations
 
 import codecs
+import difflib
 import os
 import re
 import tomllib
@@ -379,6 +380,25 @@ def _problem(issue: dict[str, Any]) -> str:
     return f"{place}: unknown key '{key}'; write one of {', '.join(known)}"
 
 
+def _unknown_columns(source: FeedSource) -> list[str]:
+    """What is mapped to no column of the contract, most likely over a slip of the pen: it would be ignored."""
+    from data_quality.contract import load_contracts
+
+    contract = load_contracts().get(source.feed)
+    names = [column.name for column in contract.properties] if contract else []
+    said = []
+    for table, mapped in (("columns", source.columns), ("constants", source.constants)):
+        for name in mapped if contract else ():
+            if name not in names:
+                # `qty` is 0.55 like `quantity`
+                close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+                hint = f"did you mean '{close[0]}'? It has" if close else "write one of"
+                said.append(
+                    f"[feed.{table}] of '{source.pattern}': {source.feed} has no column '{name}'; {hint} {', '.join(names)}"
+                )
+    return said
+
+
 class Settings:
     """Paths and configuration of one `CX_HOME`. Cheap to make; reads `cx.toml` once, when asked."""
 
@@ -428,9 +448,12 @@ class Settings:
         except OSError as error:
             raise ConfigError(f"{path}: {error.strerror}; CX_CONFIG is the path of a readable cx.toml") from None
         try:
-            return CxConfig.model_validate(raw)
+            config = CxConfig.model_validate(raw)
         except ValidationError as error:
             raise ConfigError(f"{path}: " + "; ".join(_problem(dict(issue)) for issue in error.errors())) from None
+        if wrong := [problem for source in config.feed for problem in _unknown_columns(source)]:
+            raise ConfigError(f"{path}: " + "; ".join(wrong))
+        return config
 
     def now(self) -> datetime:
         """Now in the business time zone."""

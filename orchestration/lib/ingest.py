@@ -130,7 +130,6 @@ def take_deliveries(con: duckdb.DuckDBPyConnection, settings: Settings, domain: 
     newest = _newest_deliveries(con, feeds, window.last)
     matched: dict[str, str] = {}
     for source in sources:
-        _check_mapping(settings, source)
         for file in readers.discover(settings, source):
             if matched.setdefault(file.delivery, source.pattern) != source.pattern:
                 raise ConfigError(
@@ -296,16 +295,6 @@ def _silence(feed: str, newest: date | None, last: date) -> Verdict:
         'feed counts as up to date. Write expected = "daily" or "weekdays" in its [[feed]], or "irregular" where files come now '
         "and then",
     )  # fmt: skip
-
-
-def _check_mapping(settings: Settings, source: FeedSource) -> None:
-    """A mapping to a column that the contract does not have would be ignored, most likely over a slip of the pen."""
-    names = [column.name for column in load_contracts()[source.feed].properties]
-    unknown = sorted({*source.columns, *source.constants} - set(names))
-    if unknown:
-        raise ConfigError(
-            f"{settings.config_path}: the feed '{source.feed}' has no column '{unknown[0]}'; write one of {', '.join(names)}"
-        )
 
 
 # What a contract says of whole deliveries and of other feeds warns, and changes no row.
