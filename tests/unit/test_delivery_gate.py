@@ -58,6 +58,7 @@ def test_a_new_column_warns_once_and_its_values_are_kept(home: Home) -> None:
 
 
 def test_the_verdict_names_file_and_columns(home: Home) -> None:
+    night(home, "2026-01-04", "z")
     home.put("r_2026-01-05.csv", refunds("2026-01-05", "a", header=COLUMNS + ",till", more=",1"))
     (verdict,) = [v for v in home.load("refunds").verdicts if v.gate == DRIFT]
     assert verdict.severity == "warn"
@@ -85,9 +86,26 @@ def test_a_renamed_column_came_and_went_and_a_mapped_one_is_known(home: Home) ->
 def test_what_another_feed_reads_of_the_same_files_is_known(home: Home) -> None:
     other = CONFIG.replace("'refunds'", "'shipments'") + "[feed.columns]\nshipment_id = 'parcel'\nshipped_at = 'refunded_at'\n"
     home.configure(CONFIG + other)
+    night(home, "2026-01-04", "z")
     home.put("r_2026-01-05.csv", refunds("2026-01-05", "a", header=COLUMNS + ",parcel,till", more=",p1,3"))
     assert failed(home.load("refunds").verdicts) == {DRIFT: "new: till"}
-    assert home.rows("select _extra from raw.refunds") == [('{"till":"3"}',)]
+    assert home.rows("select _extra from raw.refunds where refund_id = 'a'") == [('{"till":"3"}',)]
+
+
+def test_what_the_first_delivery_has_is_no_news_nor_is_what_is_taken_again(home: Home) -> None:
+    """Before the first there is nothing to differ from; a corrected file brings no column that it had before."""
+    first = COLUMNS + ",till"
+    assert night(home, "2026-01-05", "a", header=first, more=",1") == {}
+    assert night(home, "2026-01-05", "a", "b", header=first, more=",1") == {}, "taken again"
+    assert night(home, "2026-01-06", "c", header=first + ",x", more=",1,2") == {DRIFT: "new: x"}
+    assert night(home, "2026-01-06", "c", "d", header=first + ",x", more=",1,2") == {}, "taken again"
+    assert night(home, "2026-01-06", "c", "d", header=first + ",x,y", more=",1,2,3") == {DRIFT: "new: y"}
+
+
+def test_a_refused_first_delivery_is_nothing_to_differ_from(home: Home) -> None:
+    home.put("r_2026-01-05.csv", f"{COLUMNS},till\na,,,,,1\nb,,,,,1\n")
+    assert DRIFT not in failed(home.load("refunds").verdicts) and home.statuses() == {"r_2026-01-05.csv": ["refused"]}
+    assert night(home, "2026-01-05", "a", header=COLUMNS + ",till", more=",1") == {}
 
 
 def test_drift_is_the_same_however_the_deliveries_are_cut(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,11 +145,12 @@ def test_keys_of_ndjson_that_nothing_reads_are_kept_and_said(home: Home) -> None
 
 def test_a_hostile_header_is_listed_in_short(home: Home) -> None:
     names = [f'"c{n:04}\'; drop table raw.refunds; --{"x" * 200}"' for n in range(1000)]
+    night(home, "2026-01-04", "z")
     text = refunds("2026-01-05", "a", header=",".join([COLUMNS, *names]), more=",1" * 1000)
     home.put("r_2026-01-05.csv", text)
     figure = failed(home.load("refunds").verdicts)[DRIFT]
     assert figure.endswith(" and 990 more") and len(figure) < 800
-    assert len(json.loads(home.rows("select _extra from raw.refunds")[0][0])) == 1000
+    assert len(json.loads(home.rows("select _extra from raw.refunds where refund_id = 'a'")[0][0])) == 1000
 
 
 # keys
