@@ -6,6 +6,7 @@ Belongs here: paths, environment variables, the schema of `cx.toml`. Does not: a
 from __future__ import annotations
 
 import codecs
+import difflib
 import os
 import re
 import tomllib
@@ -208,7 +209,8 @@ class FeedSource(BaseModel):
     datetime_format: str | None = None
     missing: tuple[str, ...] = ("",)
     delivery: Literal["append", "delta", "snapshot"] | None = None
-    expected: Literal["daily", "weekdays"] | None = None
+    expected: Literal["daily", "weekdays", "irregular"] | None = None
+    """Days on which a delivery is missed; "irregular": none, and a long silence is no news either."""
     due: str | None = Field(None, pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")
     """Time of the day after the delivery day, in the business time zone, by which an expected delivery is there."""
     columns: dict[str, str | Expression] = Field(default_factory=dict)
@@ -247,13 +249,18 @@ class FeedSource(BaseModel):
         for name in ("delimiter", "quote"):
             if getattr(self, name) in "\r\n\0 " and (name, self.delimiter) != ("delimiter", " "):
                 raise ValueError(f"{name} cannot be {getattr(self, name)!r}; write a character like {name} = '{_USUAL[name]}'")
-        if self.due is not None and self.expected is None:
+        if self.due is not None and not self.has_due_days:
             raise ValueError(
                 f'due = "{self.due}" says by when a delivery is expected; write expected = "daily" or "weekdays", too'
             )
         if self.delimiter == self.quote:
             raise ValueError(f"delimiter and quote are both {self.quote!r}; write two different characters")
         return self
+
+    @property
+    def has_due_days(self) -> bool:
+        """Whether there are days on which a delivery is missed."""
+        return self.expected in ("daily", "weekdays")
 
     def due_through(self, now: datetime) -> date | None:
         """The last delivery day that is due at `now` (in the business time zone); None where every day that is over is."""
@@ -373,6 +380,25 @@ def _problem(issue: dict[str, Any]) -> str:
     return f"{place}: unknown key '{key}'; write one of {', '.join(known)}"
 
 
+def _unknown_columns(source: FeedSource) -> list[str]:
+    """What is mapped to no column of the contract, most likely over a slip of the pen: it would be ignored."""
+    from data_quality.contract import load_contracts
+
+    contract = load_contracts().get(source.feed)
+    names = [column.name for column in contract.properties] if contract else []
+    said = []
+    for table, mapped in (("columns", source.columns), ("constants", source.constants)):
+        for name in mapped if contract else ():
+            if name not in names:
+                # `qty` is 0.55 like `quantity`
+                close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+                hint = f"did you mean '{close[0]}'? It has" if close else "write one of"
+                said.append(
+                    f"[feed.{table}] of '{source.pattern}': {source.feed} has no column '{name}'; {hint} {', '.join(names)}"
+                )
+    return said
+
+
 class Settings:
     """Paths and configuration of one `CX_HOME`. Cheap to make; reads `cx.toml` once, when asked."""
 
@@ -422,9 +448,12 @@ class Settings:
         except OSError as error:
             raise ConfigError(f"{path}: {error.strerror}; CX_CONFIG is the path of a readable cx.toml") from None
         try:
-            return CxConfig.model_validate(raw)
+            config = CxConfig.model_validate(raw)
         except ValidationError as error:
             raise ConfigError(f"{path}: " + "; ".join(_problem(dict(issue)) for issue in error.errors())) from None
+        if wrong := [problem for source in config.feed for problem in _unknown_columns(source)]:
+            raise ConfigError(f"{path}: " + "; ".join(wrong))
+        return config
 
     def now(self) -> datetime:
         """Now in the business time zone."""

@@ -33,6 +33,13 @@ def list_(feed: Feed = None, delivery: Delivery = None, as_json: Json = False) -
         out.print("nothing is in quarantine")
     else:
         _print_table(None, ["feed", "delivery_day", "file", "status", "rows", "reason"], found)
+        bad = sum(row.line is not None for row in quarantine.rows(Settings(), feed, delivery))
+        several = sum(line["rows"] or 0 for line in found) > bad
+        out.print(
+            f"bad rows: {bad}"
+            + ("; one with several reasons is counted for each of them" if several else "")
+            + ("; where rows is empty, the reason is of the whole file" if any(line["rows"] is None for line in found) else "")
+        )
 
 
 @app.command()

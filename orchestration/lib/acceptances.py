@@ -234,9 +234,9 @@ def _find_day(con: duckdb.DuckDBPyConnection, settings: Settings, text: str, fee
         raise NotAcceptable(
             f"{ARRIVAL} is about a day on which nothing came: write --feed FEED --delivery 2026-01-31, not '{text}'"
         ) from None
-    sources = [source for source in settings.config.sources_of({feed}) if source.expected]
+    sources = [source for source in settings.config.sources_of({feed}) if source.has_due_days]
     if not sources:
-        due = sorted({source.feed for source in settings.config.feed if source.expected})
+        due = sorted({source.feed for source in settings.config.feed if source.has_due_days})
         raise NotAcceptable(f"cx.toml expects no deliveries of '{feed}'; it does of: {', '.join(due) or 'no feed'}")
     there = [file for source in sources for file in readers.discover(settings, source) if file.delivery_day == day]
     if len({file.source.pattern for file in there}) == len(sources):

@@ -41,6 +41,7 @@ _OF_FEED = {
     "row_warnings": "rows",
     "unique_keys": "rows",
     "missing_rates": "rows",
+    "missing_currencies": "rows",
     "mapped_answers": "rows",
     "known_scales": "rows",
 }

@@ -73,6 +73,12 @@ def remember(
 ) -> None:
     """Note the facts of the deliveries in the temporary table `accepted`, from `incoming`; part of the load's transaction."""
     feed = literal(contract.id)
+    # A delivery that is taken again brings no column that its earlier reading had not.
+    con.execute("create temp table if not exists columns_had (feed varchar, pattern varchar, run_id varchar, name varchar)")
+    con.execute(
+        f"insert into columns_had select feed, pattern, {literal(run_id)}, unnest(columns) from ops.delivery_facts "
+        f"where feed = {feed} and delivery in (select delivery from accepted)"
+    )
     con.execute(
         f"delete from ops.delivery_facts where feed = {feed} and (delivery in (select delivery from accepted) "
         "or delivery in (select delivery from outgoing))"
@@ -188,9 +194,11 @@ def with_facts(
 def _drift(con: duckdb.DuckDBPyConnection, contract: Contract, configured: tuple[FeedSource, ...], run_id: str) -> dict[str, str]:
     """Deliveries of this run whose columns differ from what came before, with what came and what went, as a sentence.
 
-    A column that nothing reads is news once: in the first delivery of its pattern that has it. One that is read is missed by
-    each delivery that lacks it after one that had it.
+    A column that nothing reads is news once: in the first delivery of its pattern that has it, though not in the very first
+    of all, before which there is nothing, nor where the same delivery is taken again. One that is read is missed by each
+    delivery that lacks it after one that had it.
     """
+    con.execute("create temp table if not exists columns_had (feed varchar, pattern varchar, run_id varchar, name varchar)")
     found: dict[str, str] = {}
     for source in configured:
         if source.feed != contract.id:
@@ -203,8 +211,12 @@ def _drift(con: duckdb.DuckDBPyConnection, contract: Contract, configured: tuple
                 from ops.delivery_facts where feed = $1 and pattern = $2
             ),
             told as (select place, unnest(columns) as name from facts),
-            firsts as (select name, min(place) as place from told where lower(name) not in (select unnest($6)) group by name),
-            news as (select place, list(name order by name) as names from firsts group by place),
+            firsts as (
+                select name, min(place) as place from told where lower(name) not in (select unnest($6))
+                and name not in (select h.name from columns_had h where (h.feed, h.pattern, h.run_id) = ($1, $2, $4))
+                group by name
+            ),
+            news as (select place, list(name order by name) as names from firsts where place > 1 group by place),
             ordered as (
                 select delivery, place, run_id, columns, lag(columns) over (order by delivery_day, file) as before from facts
             )

@@ -16,7 +16,7 @@ import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -89,7 +89,13 @@ _COLUMN_WORDS = {
 """Names, besides its own, that speak for a column."""
 _OF_HEADER = ("ordered_at", "currency")
 """What lines of orders must say where no feed of order headers does."""
-_ADVICE = {"line_id": ' Where lines have no number: line_id = { expr = "_line" } under [feed.columns].'}
+_ADVICE = {
+    "line_id": ' Where lines have no number: line_id = { expr = "_line" } under [feed.columns].',
+    "currency": " Left empty, amounts count as being in the reporting currency, and every run warns of it.",
+}
+_FULL = 0.8
+"""Share of the days between the first and the last file on which there must be one, for the draft to expect one daily."""
+_IRREGULAR = '"irregular" where files come now and then'
 _HEAD = [
     "# Drafted by `cx init` from the files in this folder: read it through. Columns were matched by their names alone.",
     "# What each feed may hold: docs/contracts.md. Every key of this file: docs/configuration.md.",
@@ -426,6 +432,7 @@ def _written(kind: Kind) -> Iterator[str]:
     """Where the files are, and how they are written."""
     yield f"pattern = {_toml(kind.pattern)}"
     yield f"format = {_toml(kind.format)}"
+    yield from _expected(kind)
     if kind.format == "csv" and kind.delimiter != ",":
         yield f"delimiter = {_toml(kind.delimiter)}"
     if kind.encoding != "utf-8":
@@ -434,6 +441,24 @@ def _written(kind: Kind) -> Iterator[str]:
         yield f"decimal = {_toml(kind.decimal)}"
     if kind.datetime_format is not None:
         yield f"datetime_format = {_toml(kind.datetime_format)}"
+
+
+def _expected(kind: Kind) -> Iterator[str]:
+    """On which days a file is missed: those on which there is one now; as a comment where too many of them have none."""
+    if "{day}" not in kind.pattern or not kind.days:
+        return
+    days = {date.fromisoformat(day) for day in kind.days}
+    between = [min(days) + timedelta(days=n) for n in range((max(days) - min(days)).days + 1)]
+    weekdays = [day for day in between if day.weekday() < 5]
+    if len(days) > 2 and days.issubset(weekdays) and len(weekdays) < len(between):
+        expected, other, due = "weekdays", "daily", weekdays
+    else:
+        expected, other, due = "daily", "weekdays", between
+    if len(days) >= _FULL * len(due):
+        yield f'expected = "{expected}"   # CHECK: or "{other}"; {_IRREGULAR}'
+    else:
+        there = f"there is a file on {len(days)} of {len(due)} days"
+        yield f'# expected = "{expected}"   # CHECK: {there}; or "{other}"; {_IRREGULAR}'
 
 
 def _toml(text: str) -> str:

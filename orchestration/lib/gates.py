@@ -225,6 +225,22 @@ def missing_rates(con: duckdb.DuckDBPyConnection, feeds_on: set[str]) -> list[Ve
     return verdicts
 
 
+def missing_currencies(con: duckdb.DuckDBPyConnection, feeds_on: set[str]) -> list[Verdict]:
+    """Orders on a day of which neither header nor lines say the currency: their amounts count as in the reporting one."""
+    if "order_lines" not in feeds_on:
+        return []
+    count, first = con.execute(
+        "select count(*), min(order_id) from intermediate.int_orders where currency = 'unknown' and order_day is not null"
+    ).fetchone()
+    if not count:
+        return [Verdict("missing_currencies", "order_lines", "warn", True)]
+    message = (
+        f"orders have no currency, and their amounts count as in the reporting currency (first: {first}). Map currency under "
+        '[feed.columns], or write currency = "EUR" (yours) under [feed.constants]'
+    )
+    return [Verdict("missing_currencies", "order_lines", "warn", False, str(count), "0", message, [{"order_id": first}])]
+
+
 def survey_answers(con: duckdb.DuckDBPyConnection, feeds_on: set[str]) -> list[Verdict]:
     """Choices that the scale registry does not list, and answers that count nowhere because they do not fit it."""
     if "survey_responses" not in feeds_on:

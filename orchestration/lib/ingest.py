@@ -53,6 +53,10 @@ CHUNK_BYTES, CHUNK_FILES = 64 << 20, 1000
 """A chunk of a load is cut before it passes either. Larger ones save nothing more, and cost memory (docs/performance.md)."""
 
 
+SILENT_DAYS = 7
+"""After so many days without a delivery a feed of which cx.toml expects none is said to be silent."""
+
+
 class NothingTaken(Exception):
     """There is no day through which anything could be published."""
 
@@ -120,15 +124,17 @@ def take_deliveries(con: duckdb.DuckDBPyConnection, settings: Settings, domain: 
     touched: list[tuple[int, str, str]] = []
     back: list[str] = []
     arrived: dict[tuple[str, str], set[date]] = defaultdict(set)
+    newest = _newest_deliveries(con, feeds, window.last)
     matched: dict[str, str] = {}
     for source in sources:
-        _check_mapping(settings, source)
         for file in readers.discover(settings, source):
             if matched.setdefault(file.delivery, source.pattern) != source.pattern:
                 raise ConfigError(
                     f"{settings.config_path}: {file.relative} matches two patterns of the feed '{source.feed}', "
                     f"'{matched[file.delivery]}' and '{source.pattern}'; write patterns that share no file"
                 )
+            if file.delivery_day <= window.last:
+                newest[source.feed] = max(file.delivery_day, newest.get(source.feed, file.delivery_day))
             if file.delivery_day not in window:
                 continue
             arrived[source.feed, source.pattern].add(file.delivery_day)
@@ -172,7 +178,7 @@ def take_deliveries(con: duckdb.DuckDBPyConnection, settings: Settings, domain: 
                 columns,
             )
         quiet = let_days_pass(con, settings, feeds, window.last)
-    taken.verdicts = _judge_arrival(sources, arrived, window, quiet, settings.now())
+    taken.verdicts = _judge_arrival(sources, arrived, window, quiet, settings.now(), newest)
     return taken
 
 
@@ -234,8 +240,12 @@ def _judge_arrival(
     window: Window,
     quiet: dict[tuple[str, date], Acceptance],
     now: datetime,
+    newest: dict[str, date],
 ) -> list[Verdict]:
-    """Nothing is missed before it is due: a run that comes earlier says so, and holds nothing up."""
+    """Nothing is missed before it is due: a run that comes earlier says so, and holds nothing up.
+
+    Where cx.toml does not say what to expect, a feed that has been silent for long warns: its data may have ended.
+    """
     import pandas as pd
 
     def expectation(source: FeedSource, day: date) -> str:
@@ -245,15 +255,18 @@ def _judge_arrival(
     for source in sources:
         through = source.due_through(now) or window.last
         for day in window.days():
-            if source.expected == "daily" or (source.expected and day.weekday() < 5):
+            if source.expected == "daily" or (source.expected == "weekdays" and day.weekday() < 5):
                 is_there = day in arrived[source.feed, source.pattern]
                 if day <= through:
                     due.append({"feed": source.feed, "expectation": expectation(source, day), "missing": int(not is_there)})
                 elif not is_there:
                     early[source.feed] = f"the delivery of {day} is not due before {source.due}"
     without = {source.feed for source in sources} - {str(row["feed"]) for row in due}
+    said = {source.feed for source in sources if source.expected}
     verdicts = [
         Verdict(ARRIVAL, feed, "warn", True, message=early.get(feed, "no delivery is expected by cx.toml"))
+        if feed in said
+        else _silence(feed, newest.get(feed), window.last)
         for feed in sorted(without)
     ]
     if due:
@@ -267,14 +280,27 @@ def _judge_arrival(
     return verdicts
 
 
-def _check_mapping(settings: Settings, source: FeedSource) -> None:
-    """A mapping to a column that the contract does not have would be ignored, most likely over a slip of the pen."""
-    names = [column.name for column in load_contracts()[source.feed].properties]
-    unknown = sorted({*source.columns, *source.constants} - set(names))
-    if unknown:
-        raise ConfigError(
-            f"{settings.config_path}: the feed '{source.feed}' has no column '{unknown[0]}'; write one of {', '.join(names)}"
-        )
+def _newest_deliveries(con: duckdb.DuckDBPyConnection, feeds: set[str], last: date) -> dict[str, date]:
+    """By feed the newest delivery day up to `last` in the ledger: files may have been moved away since."""
+    rows = con.execute(
+        "select feed, max(delivery_day) from ops.deliveries "
+        "where feed in (select unnest($1)) and delivery_day <= $2 group by feed",
+        [sorted(feeds), last],
+    ).fetchall()
+    return dict(rows)
+
+
+def _silence(feed: str, newest: date | None, last: date) -> Verdict:
+    """The word on a feed of which cx.toml does not say what to expect; one that never came is no news."""
+    days = (last - newest).days if newest else 0
+    if days <= SILENT_DAYS:
+        return Verdict(ARRIVAL, feed, "warn", True, message="no delivery is expected by cx.toml")
+    return Verdict(
+        ARRIVAL, feed, "warn", False, figure=str(days), bound=str(SILENT_DAYS),
+        message=f"days without a delivery: the newest is of {newest}, and cx.toml does not say when one is expected, so the "
+        'feed counts as up to date. Write expected = "daily" or "weekdays" in its [[feed]], or "irregular" where files come now '
+        "and then",
+    )  # fmt: skip
 
 
 # What a contract says of whole deliveries and of other feeds warns, and changes no row.

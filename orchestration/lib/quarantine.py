@@ -53,13 +53,16 @@ class BadRow:
 
 
 def counts(settings: Settings, feed: str | None = None, delivery: str | None = None) -> list[dict[str, Any]]:
-    """Rows by feed, delivery, status and reason; values within a reason are left out, so that alike ones count together."""
+    """Rows by feed, delivery, status and reason; values within a reason are left out, so that alike ones count together.
+
+    A row counts for each of its reasons; what is wrong with a whole file has no `rows`.
+    """
     found: Counter[tuple[Any, ...]] = Counter()
     for row in rows(settings, feed, delivery):
         for reason in dict.fromkeys(_kind(reason, row.line) for reason in row.reasons):
-            found[row.feed, row.delivery_day, row.file, row.status, reason] += 1
+            found[row.feed, row.delivery_day, row.file, row.status, reason, row.line is None] += 1
     columns = ("feed", "delivery_day", "file", "status", "reason")
-    return [dict(zip(columns, key, strict=True)) | {"rows": n} for key, n in found.items()]
+    return [dict(zip(columns, key, strict=True)) | {"rows": None if is_of_file else n} for (*key, is_of_file), n in found.items()]
 
 
 def _kind(reason: str, line: int | None) -> str:

@@ -222,7 +222,7 @@ def prepare(con: duckdb.DuckDBPyConnection, config: CxConfig) -> None:
                 [*deliveries],
                 [*deliveries.values()],
                 [any(s.feed == feed for s in config.feed) for feed in deliveries],
-                [next((s.expected for s in config.feed if s.feed == feed and s.expected), None) for feed in deliveries],
+                [next((s.expected for s in config.feed if s.feed == feed and s.has_due_days), None) for feed in deliveries],
                 # A view has no clock of its own: a run sees one and the same state from its beginning to its end.
                 [*due_through(config, deliveries).values()],
             ],

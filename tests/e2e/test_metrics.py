@@ -6,6 +6,7 @@ import calendar
 import csv
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,7 +22,7 @@ import pytest
 from orchestration.lib.dbt_manifest import filter_of, manifest_json, marts, metrics
 from orchestration.lib.registry import SUMMED, Entry, apart_of, entries
 from orchestration.lib.simulator import simulate
-from orchestration.settings import DBT_PROJECT_DIR
+from orchestration.settings import DBT_PROJECT_DIR, PROJECT_ROOT
 from tests.company import Whole, release_of, rows_that_differ, run, write_company
 from tests.metricflow import dimensions_of, sql_of, sql_of_saved
 
@@ -277,6 +278,23 @@ def test_readers_cannot_average_a_ratio(home: Path) -> None:
         ):
             with pytest.raises(duckdb.Error, match=told):
                 con.execute(f"from {question}").fetchall()
+
+
+def test_the_question_for_whatever_metric_draws_lines_of_each(home: Path) -> None:
+    """That of docs/bi.md for Metabase, asked for a sum, a distinct count and a snapshot; and of all: one value a line and day."""
+    page = (PROJECT_ROOT / "docs" / "bi.md").read_text(encoding="utf-8")
+    (asked,) = re.findall(r"```sql\n([^`]*\{\{metric\}\}[^`]*)```", page)
+    with duckdb.connect(str(home / "releases" / "current" / "cx.duckdb"), read_only=True) as con:
+        for metric, grain in (("fcr_rate", "month"), ("churn_rate", "trailing_30d"), ("clv_historic", "day")):
+            rows = con.execute(asked.replace("{{metric}}", f"'{metric}'").replace("{{grain}}", f"'{grain}'")).fetchall()
+            assert rows and len({row[:2] for row in rows}) == len(rows), metric
+        (chosen,) = re.findall(r"where (breakdown [^\n]*?) order by", asked)
+        wrong = con.execute(f"""
+            select metric, grain from marts.metric_daily group by all
+            having count(*) filter (where {chosen}) = 0 or count(*) filter (where {chosen})
+                <> count(distinct (metric_date, cast(dimensions as varchar))) filter (where {chosen})
+        """).fetchall()
+    assert wrong == []
 
 
 def test_a_month_is_held_against_the_one_before(home: Path) -> None:

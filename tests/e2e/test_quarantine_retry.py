@@ -103,11 +103,11 @@ def test_what_is_retried_lands_as_if_it_had_been_right_the_first_time(tmp_path: 
     assert run(home, "backfill", *DAYS) == 3
     held = [(row["file"], row["status"], row["rows"]) for row in quarantine.counts(Settings(home))]
     assert held == [
-        ("agents_2026-01-05.csv", "refused", 1),
+        ("agents_2026-01-05.csv", "refused", None),
         ("agents_2026-01-05.csv", "refused", 2),
         ("prices_2026-01-05.csv", "quarantined", 1),
         ("prices_2026-01-06.csv", "quarantined", 1),
-        ("prices_2026-01-07.csv", "refused", 1),
+        ("prices_2026-01-07.csv", "refused", None),
         ("prices_2026-01-07.csv", "refused", 60),
     ]
 

@@ -14,6 +14,7 @@ from data_quality.contract import RowRule, load_contracts
 from data_quality.suites.delivery import ARRIVAL, DRIFT, FRESHNESS, KEYS, REFERENCES, VOLUME, WARNINGS
 from data_quality.verdict import Verdict
 from orchestration.lib import delivery_facts, gates, ingest, rereading, warehouse
+from orchestration.partitions import Window
 from orchestration.settings import ConfigError, Settings
 from tests.landing import Home
 
@@ -57,6 +58,7 @@ def test_a_new_column_warns_once_and_its_values_are_kept(home: Home) -> None:
 
 
 def test_the_verdict_names_file_and_columns(home: Home) -> None:
+    night(home, "2026-01-04", "z")
     home.put("r_2026-01-05.csv", refunds("2026-01-05", "a", header=COLUMNS + ",till", more=",1"))
     (verdict,) = [v for v in home.load("refunds").verdicts if v.gate == DRIFT]
     assert verdict.severity == "warn"
@@ -84,9 +86,26 @@ def test_a_renamed_column_came_and_went_and_a_mapped_one_is_known(home: Home) ->
 def test_what_another_feed_reads_of_the_same_files_is_known(home: Home) -> None:
     other = CONFIG.replace("'refunds'", "'shipments'") + "[feed.columns]\nshipment_id = 'parcel'\nshipped_at = 'refunded_at'\n"
     home.configure(CONFIG + other)
+    night(home, "2026-01-04", "z")
     home.put("r_2026-01-05.csv", refunds("2026-01-05", "a", header=COLUMNS + ",parcel,till", more=",p1,3"))
     assert failed(home.load("refunds").verdicts) == {DRIFT: "new: till"}
-    assert home.rows("select _extra from raw.refunds") == [('{"till":"3"}',)]
+    assert home.rows("select _extra from raw.refunds where refund_id = 'a'") == [('{"till":"3"}',)]
+
+
+def test_what_the_first_delivery_has_is_no_news_nor_is_what_is_taken_again(home: Home) -> None:
+    """Before the first there is nothing to differ from; a corrected file brings no column that it had before."""
+    first = COLUMNS + ",till"
+    assert night(home, "2026-01-05", "a", header=first, more=",1") == {}
+    assert night(home, "2026-01-05", "a", "b", header=first, more=",1") == {}, "taken again"
+    assert night(home, "2026-01-06", "c", header=first + ",x", more=",1,2") == {DRIFT: "new: x"}
+    assert night(home, "2026-01-06", "c", "d", header=first + ",x", more=",1,2") == {}, "taken again"
+    assert night(home, "2026-01-06", "c", "d", header=first + ",x,y", more=",1,2,3") == {DRIFT: "new: y"}
+
+
+def test_a_refused_first_delivery_is_nothing_to_differ_from(home: Home) -> None:
+    home.put("r_2026-01-05.csv", f"{COLUMNS},till\na,,,,,1\nb,,,,,1\n")
+    assert DRIFT not in failed(home.load("refunds").verdicts) and home.statuses() == {"r_2026-01-05.csv": ["refused"]}
+    assert night(home, "2026-01-05", "a", header=COLUMNS + ",till", more=",1") == {}
 
 
 def test_drift_is_the_same_however_the_deliveries_are_cut(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,11 +145,12 @@ def test_keys_of_ndjson_that_nothing_reads_are_kept_and_said(home: Home) -> None
 
 def test_a_hostile_header_is_listed_in_short(home: Home) -> None:
     names = [f'"c{n:04}\'; drop table raw.refunds; --{"x" * 200}"' for n in range(1000)]
+    night(home, "2026-01-04", "z")
     text = refunds("2026-01-05", "a", header=",".join([COLUMNS, *names]), more=",1" * 1000)
     home.put("r_2026-01-05.csv", text)
     figure = failed(home.load("refunds").verdicts)[DRIFT]
     assert figure.endswith(" and 990 more") and len(figure) < 800
-    assert len(json.loads(home.rows("select _extra from raw.refunds")[0][0])) == 1000
+    assert len(json.loads(home.rows("select _extra from raw.refunds where refund_id = 'a'")[0][0])) == 1000
 
 
 # keys
@@ -230,6 +250,32 @@ def test_a_delivery_is_missed_from_its_deadline_on(home: Home, monkeypatch: pyte
     home.put("r_2026-01-06.csv", refunds("2026-01-06", "b"))
     home.load("refunds")
     assert at(7, 0)[0::2] == (True, False)
+
+
+def test_a_feed_without_expectation_that_falls_silent_warns(home: Home) -> None:
+    """Newest delivery 5 January: 7 days later nothing is said, 8 days later it is; never of what never came."""
+
+    def arrival(last: date, expected: str = "") -> Verdict:
+        home.configure(CONFIG + expected)
+        first = date(2026, 1, 13) if last.day > 13 else date(2026, 1, 1)
+        found = ingest.take_deliveries(home.con, home.settings, "ecommerce", Window.of_days(first, last), "run")
+        (verdict,) = [v for v in found.verdicts if v.gate == ARRIVAL]
+        return verdict
+
+    assert arrival(date(2026, 1, 13)).passed, "nothing ever came"
+    for day, name in ((4, "a"), (5, "b")):
+        home.put(f"r_2026-01-0{day}.csv", refunds(f"2026-01-0{day}", name))
+    home.put("r_2026-01-20.csv", refunds("2026-01-20", "c"))
+    assert arrival(date(2026, 1, 12)).passed
+    said = arrival(date(2026, 1, 13))
+    assert (said.passed, said.severity, said.subject, said.figure) == (False, "warn", "refunds", "8")
+    assert "the newest is of 2026-01-05" in said.message and 'Write expected = "daily"' in said.message
+    assert arrival(date(2026, 1, 13), "expected = 'irregular'\n").passed
+    for path in (home.home / "landing").glob("r_*.csv"):
+        path.unlink()
+    said = arrival(date(2026, 1, 19))
+    assert said.figure == "14", "the ledger knows what was moved away"
+    assert arrival(date(2026, 1, 19), "expected = 'weekdays'\n").severity == "hold"
 
 
 def test_a_deadline_needs_an_expectation_and_is_a_time_of_day(home: Home) -> None:

@@ -266,7 +266,7 @@ def test_what_is_not_recognised_is_a_skeleton(tmp_path: Path) -> None:
     raw = 'Nummer;Käufer;Betrag;"Wann\noder nie"\n7;A;6,25;gestern\n'.encode("cp1252")
     text, kinds, settings = _drafted(tmp_path, export__liste_DAY_csv=raw)
     assert settings.config.feed == () and kinds["export/liste_{day}.csv"].feed is None
-    skeleton = text[text.index("# [[feed]]") :].replace("# ", "")
+    skeleton = re.sub(r"^# ", "", text[text.index("# [[feed]]") :], flags=re.MULTILINE)
     for name in ("case_id", "person_id", "priority", "opened_at"):
         skeleton = skeleton.replace("\n? =", f"\n{name} =", 1)
     (source,) = CxConfig.model_validate(tomllib.loads(skeleton.replace('feed = "?"', 'feed = "cases"'))).feed
@@ -274,6 +274,31 @@ def test_what_is_not_recognised_is_a_skeleton(tmp_path: Path) -> None:
         "export/liste_{day}.csv", "csv", ";", ",", "cp1252"
     )  # fmt: skip
     assert source.columns == {"case_id": "Nummer", "person_id": "Käufer", "priority": "Betrag", "opened_at": "Wann\noder nie"}
+
+
+@pytest.mark.parametrize(
+    ("days", "expected", "line"),
+    [
+        (["2026-01-31"], "daily", 'expected = "daily"   # CHECK: or "weekdays"; "irregular" where'),
+        # Thursday to Tuesday without the weekend; the same with a Saturday; Monday to Wednesday says nothing of weekends
+        (["2026-01-01", "2026-01-02", "2026-01-05", "2026-01-06"], "weekdays", 'expected = "weekdays"   # CHECK: or "daily"; '),
+        (["2026-01-01", "2026-01-02", "2026-01-03", "2026-01-05", "2026-01-06"], "daily", 'expected = "daily"   # CHECK: or'),
+        (["2026-01-05", "2026-01-06", "2026-01-07"], "daily", 'expected = "daily"   # CHECK: or "weekdays'),
+        # three of four days are under 80 %, four of five are not
+        (["2026-01-05", "2026-01-06", "2026-01-08"], None, '# expected = "daily"   # CHECK: there is a file on 3 of 4 days; '),
+        (["2026-01-02", "2026-01-03", "2026-01-05", "2026-01-06"], "daily", 'expected = "daily"   # CHECK: or "weekdays"'),
+        # every Monday of three weeks: 3 of 11 weekdays
+        (["2026-01-05", "2026-01-12", "2026-01-19"], None, '# expected = "weekdays"   # CHECK: there is a file on 3 of 11 days'),
+        ([], None, None),
+    ],
+)  # fmt: skip
+def test_the_days_there_are_say_when_a_file_is_expected(
+    days: list[str], expected: str | None, line: str | None, tmp_path: Path
+) -> None:
+    names = [f"tickets_{day}.csv" for day in days] or ["tickets_all.csv"]
+    text, _, settings = _drafted(tmp_path, **dict.fromkeys(names, "ticket,opened\n1,2026-01-05\n"))
+    assert settings.config.feed[0].expected == expected
+    assert ("expected" not in text) if line is None else (f"\n{line}" in text and "irregular" in text)
 
 
 def test_workbooks_are_said_to_be_skipped(cx_home: Path) -> None:

@@ -223,6 +223,19 @@ def test_only_changed_keys_are_counted_in_an_increment(con: duckdb.DuckDBPyConne
     assert verdict.passed and "of 2 raw: 1 staged, 0 excluded, 1 superseded" in verdict.figure
 
 
+def test_orders_without_a_currency_are_said(con: duckdb.DuckDBPyConnection) -> None:
+    """Two say none; a third waits for its header, which may. `currency` of int_orders is `unknown` then."""
+    con.execute("create schema intermediate")
+    con.execute("create table intermediate.int_orders (order_id varchar, currency varchar, order_day date)")
+    con.execute("insert into intermediate.int_orders values ('a', 'EUR', ?), ('w', 'unknown', null)", [LAST])
+    (verdict,) = gates.missing_currencies(con, {"orders", "order_lines"})
+    assert verdict.passed and gates.missing_currencies(con, {"orders"}) == []
+    con.execute("insert into intermediate.int_orders values ('c', 'unknown', $1), ('b', 'unknown', $1)", [LAST])
+    (verdict,) = gates.missing_currencies(con, {"order_lines"})
+    assert (verdict.subject, verdict.severity, verdict.figure, verdict.passed) == ("order_lines", "warn", "2", False)
+    assert "first: b" in verdict.message and "[feed.constants]" in verdict.message
+
+
 def _of_dbt(name: str) -> str:
     """The SQL of a dbt test, for all days."""
     text = (DBT_PROJECT_DIR / "tests" / f"{name}.sql").read_text(encoding="utf-8")

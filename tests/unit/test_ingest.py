@@ -339,8 +339,6 @@ def test_expressions_over_ndjson_see_its_keys_even_where_no_line_has_them(home: 
         ('[feed.columns]\nreason = { expr = "upper(" }\n', "columns.reason: "),
         ('[feed.columns]\nreason = { expr = "cast(order_id as integer)" }\n', "columns.reason: "),
         ("datetime_format = '%Y-%q'\n", "datetime_format: "),
-        ("[feed.columns]\nammount = 'amount'\n", "no column 'ammount'; write one of refund_id, "),
-        ("[feed.constants]\nammount = 5\n", "no column 'ammount'; write one of refund_id, "),
     ],
 )
 def test_what_cx_toml_gets_wrong_is_named_and_leaves_the_delivery_pending(home: Home, setting: str, place: str) -> None:

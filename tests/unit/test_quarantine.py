@@ -81,6 +81,19 @@ def test_reasons_are_counted_without_the_values(home: Home) -> None:
     assert found["refund_id: is missing"] == 1 and len(found) == 4
 
 
+def test_the_list_says_how_many_rows_there_are(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    """Four bad rows of the first file have five reasons (line 83 has two); the second file is refused for two rows."""
+    _spoiled(home)
+    cli.app(["quarantine", "list", "--delivery", "r_2026-01-05.csv"], standalone_mode=False)
+    said = capsys.readouterr().out
+    assert said.endswith("bad rows: 4; one with several reasons is counted for each of them\n")
+    cli.app(["quarantine", "list", "--delivery", "r_2026-01-06.csv"], standalone_mode=False)
+    said = capsys.readouterr().out
+    assert said.endswith("of the whole file\n") and "bad rows: 2; one with several" in said
+    counted = [(row["rows"], row["reason"][:9]) for row in quarantine.counts(home.settings, delivery="r_2026-01-06.csv")]
+    assert (None, "100.0% of") in counted and sum(rows or 0 for rows, _ in counted) == 3, "eur and 0 of one row"
+
+
 def test_a_copy_that_was_cleared_away_leaves_the_reason_of_the_ledger(home: Home) -> None:
     _spoiled(home)
     for copy in home.settings.quarantine.iterdir():

@@ -149,7 +149,7 @@ def test_every_gate_is_in_the_list_of_gates() -> None:
     names = {check.gate for check in [*delivery.hold_checks(), *delivery.warn_checks(), *delivery.reference_checks()]}
     names |= {check.gate for check in [*delivery.arrival_checks(), *marts.mart_checks()]} | {MODEL_GATE}
     names |= {gate for gate, _ in gates.expected(set(load_contracts()), with_arrival=True) if not gate.startswith("assert_")}
-    names |= {"orphans", "missing_rates", "mapped_answers", "known_scales"}
+    names |= {"orphans", "missing_rates", "missing_currencies", "mapped_answers", "known_scales"}
     assert {name for name in names if f"`{name}`" not in listed} == set()
     rows = [line.split(" | ") for line in listed.splitlines() if line.startswith("| `")]
     accepted = {gate for gate, *_, answer, _ in rows if answer.startswith("yes")}

@@ -74,6 +74,12 @@ def test_every_name_of_utf_8_is_the_same_encoding(cx_home: Path, name: str) -> N
         (FEED + "decimal = ';'\n", "feed.0.decimal: "),
         (FEED + "delivery = 'full'\n", "feed.0.delivery: "),
         (FEED + FEED, "feed 'orders' has the pattern 'o_{day}.csv' twice"),
+        (
+            FEED.replace("'orders'", "'order_lines'") + "[feed.columns]\nqty = 'Menge'\n",
+            "[feed.columns] of 'o_{day}.csv': order_lines has no column 'qty'; did you mean 'quantity'? It has order_id, ",
+        ),
+        (FEED + "[feed.constants]\ncurency = 'EUR'\n", "[feed.constants] of 'o_{day}.csv': orders has no column 'curency'; did"),
+        (FEED + "[feed.columns]\nzz9 = 'a'\n", "orders has no column 'zz9'; write one of order_id, person_id, "),
         ("[[feed]]\nfeed = 'orders'\n", "feed.0.pattern: Field required; feed.0.format: Field required"),
         ("[business\n", "at line 1"),
         ("a = 1\na = 2\n", "at line 2"),

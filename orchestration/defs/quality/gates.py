@@ -39,6 +39,7 @@ def gate_checks(context: dg.AssetCheckExecutionContext, cx_home: CxHome) -> Iter
             *gates.row_accounting(con, feeds),
             *gates.orphans(con, feeds),
             *gates.missing_rates(con, feeds),
+            *gates.missing_currencies(con, feeds),
             *gates.survey_answers(con, feeds),
             *gates.judge_marts(con, feeds),
             *clv_fit.judge(con, cx_home.settings.config.business, feeds),
