@@ -72,6 +72,8 @@ def _pages(con: duckdb.DuckDBPyConnection, manifest: Mapping[str, Any], settings
     tables = data.tables_of(con)
     told = data.definitions(con)
     held_against = data.targets(con, tables)
+    for name, days in data.maturities(con).items():
+        told[name]["final_days"] = days
     calendar = data.calendar(con, manifest["data_through"])
     answers: dict[Any, Any] = {}
     template = _template()
@@ -84,6 +86,8 @@ def _pages(con: duckdb.DuckDBPyConnection, manifest: Mapping[str, Any], settings
         "pages": [page.name for page in pages],
         "languages": list(assets.LANGUAGES),
         "personalData": allows_persons,
+        "lateDays": settings.config.business.late_allowance_days,
+        "lapse": data.first_lapse(con, settings.config.business.churn_inactive_days),
     }
     # One scan for all pages. What only one page draws finely, only that page's metrics are read for.
     fine = {(metric, name) for page in pages for name in page.fine for metric in page.metrics}

@@ -68,6 +68,36 @@ def definitions(con: duckdb.DuckDBPyConnection) -> dict[str, dict[str, Any]]:
     return found
 
 
+def maturities(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """By additive metric: days after the end of a week or month on which it is final.
+
+    A count has no row where there was nothing to count, and is provisional there for as long as with one.
+    """
+    return dict(
+        con.execute(
+            "select metric, max(final_on - last_day(period_start)) from marts.metric_daily join marts.metrics m using (metric) "
+            "where m.class = 'additive' and grain = 'month' and breakdown = 'total' group by metric"
+        ).fetchall()
+    )
+
+
+def first_lapse(con: duckdb.DuckDBPyConnection, inactive_days: int) -> dict[str, str] | None:
+    """The day on which the history of customers begins, and the first one on which somebody can count as lost by inactivity.
+
+    Args:
+        con: the release.
+        inactive_days: `churn_inactive_days`: so long after the last activity somebody is lost.
+
+    Returns:
+        {"begins": day, "first": day}; None where the release says nothing of churn by inactivity.
+    """
+    (begins,) = con.execute(
+        "select min(metric_date) from marts.metric_daily where metric in ('churn_rate', 'retention_rate') "
+        "and (dimensions ->> '$.basis') = 'inactivity'"
+    ).fetchone()
+    return begins and {"begins": begins.isoformat(), "first": (begins + timedelta(days=inactive_days)).isoformat()}
+
+
 def health(manifest: Mapping[str, Any], definitions: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """What the release says of its making, and of every metric in short."""
     brief = ("labels", "is_on", "why_off", "is_stale", "data_through", "feeds", "unit", "mart")
@@ -332,10 +362,14 @@ def restated(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     return rows(
         con,
         "select published_at, metric, kind, cause, count(*) as cells, "
-        "min(metric_date) as first_day, max(metric_date) as last_day, max(abs(new_value - old_value)) as largest, "
-        "arg_max(old_value, abs(new_value - old_value)) as was, arg_max(new_value, abs(new_value - old_value)) as becomes "
-        "from marts.restatements group by published_at, metric, kind, cause "
-        "order by published_at desc, (kind = 'restatement') desc, cells desc, metric, cause limit 200",
+        "min(metric_date) as first_day, max(metric_date) as last_day, "
+        "count(*) filter (old_value is distinct from new_value) as moved, max(change) as largest, "
+        "arg_max(old_value, change) as was, arg_max(new_value, change) as becomes, "
+        # parts of that value: where none moved, those of the one whose parts did
+        "arg_max(old_parts, change) as parts_were, arg_max(new_parts, change) as parts_are "
+        "from (select *, coalesce(abs(new_value - old_value), 0) as change from marts.restatements) "
+        "group by published_at, metric, kind, cause "
+        "order by published_at desc, (kind = 'restatement') desc, moved desc, cells desc, metric, cause limit 200",
     )
 
 

@@ -20,6 +20,9 @@ function definitionButton(metric, told) {
   return h("button.define", { type: "button", "aria-haspopup": "dialog", onclick: () => openDefinition(metric, told) }, label(metric));
 }
 
+// Whether anything was ever observed of a metric: without, that its feed is late is not what to know.
+function isObserved(metric) { return seriesOf(metric).length > 0; }
+
 function changeLine(told) {
   const before = earlierOf(told), unit = told.definition.unit;
   if (before === null || before === undefined || told.value === null) {
@@ -89,8 +92,9 @@ function tile(pick, only) {
   if (name) box.append(h("p.variant", null, bdi(name)));
   if (!told || told.value === null || told.value === undefined) {
     box.classList.add("absent");
-    box.append(h("p.value", null, "–"), h("p.soft", null, list.length ? t("nothing.in.period") : absence(metric)));
-    if (isLate(metric, asked)) box.append(h("p.flags", null, lateFlag(metric)));
+    const later = lapsesLater(metric, list[0], lastDay(asked));
+    box.append(h("p.value", null, "–"), h("p.soft", null, later || (list.length ? t("nothing.in.period") : absence(metric))));
+    if (!later && isObserved(metric) && isLate(metric, asked)) box.append(h("p.flags", null, lateFlag(metric)));
     return box;
   }
   box.classList.toggle("is-provisional", !told.isFinal);
@@ -104,6 +108,8 @@ function tile(pick, only) {
   if (told.low !== null && told.low !== undefined) {
     box.append(h("p.soft.range", null, t("interval", { low: inUnit(told.low, told.definition.unit), high: inUnit(told.high, told.definition.unit) }), told.n === null ? "" : " · " + t("n", { n: number(told.n) })));
   }
+  const later = lapsesLater(metric, list[0], lastDay(asked));
+  if (later) box.append(h("p.soft.note", null, later));
   const held = heldLine(told), trend = sparkline(metric, variants(pick, state.grain, state.filter).find((one) => apartKey(one) === apartKey(list[0])) || list[0], asked), marks = flags(told);
   if (state.filter && isSummed(metric) && !canFilter(metric, state.filter)) marks.push(h("span.flag", null, t("not.by", { dim: dimension(state.filter.dim) })));
   if (state.filter && !isSummed(metric)) marks.push(h("span.flag", null, t("not.by", { dim: dimension(state.filter.dim) })));
@@ -170,17 +176,21 @@ function trendLines(pick, options) {
 function trend(pick, options) {
   const { metric } = asPick(pick), definition = DATA.metrics[metric], box = h("div.panel", { "data-trend": metric });
   box.append(h("h3", null, definition ? definitionButton(metric, null) : metric));
-  if (definition?.is_on && definition.is_stale) box.append(h("p.flags", null, lateFlag(metric)));
-  const lines = definition ? trendLines(pick, options) : [];
-  if (!lines.length || !lines.some((one) => points(metric, one.series).length)) {
-    box.append(h("p.soft", null, lines.length ? t("nothing.yet") : absence(metric)));
+  if (definition?.is_on && definition.is_stale && isObserved(metric)) box.append(h("p.flags", null, lateFlag(metric)));
+  const lines = (definition ? trendLines(pick, options) : []).filter((one) => points(metric, one.series).length);
+  if (!lines.length) {
+    box.append(h("p.soft", null, lapsesLater(metric, null, DATA.through) || absence(metric)));
     return box;
   }
-  const shown = lines.slice(0, LINES), last = points(metric, lines[0].series).at(-1), summary = last ? `${lines[0].name}: ${inUnit(last.value, definition.unit)}, ${periodName(last.period)}` : "";
+  // windows of days stand in their order, anything else by what is behind it
+  const shown = lines.slice(0, LINES).sort((a, b) => (a.series.d.window_days || 0) - (b.series.d.window_days || 0)), last = points(metric, lines[0].series).at(-1), summary = last ? `${lines[0].name}: ${inUnit(last.value, definition.unit)}, ${periodName(last.period)}` : "";
   const own = lines[0].series.o ? spanName({ span: lines[0].series.o }) : null;
   const note = [own, lines.length === 1 && lines[0].name !== label(metric) ? lines[0].name : null].filter(Boolean).join(" · ");
   if (note) box.append(h("p.variant", null, bdi(note)));
   box.append(figure(label(metric), summary, () => trendSpec(shown, period(), options && options.height), () => trendTable(lines)));
+  const later = shown.map((one) => lapsesLater(metric, one.series, CALENDAR.end(one.series.g, points(metric, one.series)[0].at))).find(Boolean);
+  if (later) box.append(h("p.soft.note", null, later));
+  if (shown.some((one) => points(metric, one.series).some((point) => point.isSmall))) box.append(h("p.soft.note", null, t("small.pale", { n: number(definition.min_n) })));
   if (shown.length < lines.length) box.append(h("p.soft.note", null, t("largest.of", { n: number(shown.length), all: number(lines.length) })));
   return box;
 }
@@ -275,9 +285,9 @@ BLOCKS.matrix = (block) => {
     for (const one of seriesOf(metric)) {
       if (one.g !== asked.grain || one.b !== by || !matches(one.d, asPick(pick).where)) continue;
       const told = valueOf(metric, one, asked), key = String(one.d[by]);
-      if (!told || told.value === null || cells.has(key) && (cells.get(key).denominator || 0) >= (told.denominator || 0)) continue;
+      if (!told || told.value === null || cells.has(key) && !cells.get(key).isNothing && (cells.get(key).denominator || 0) >= (told.denominator || 0)) continue;
       cells.set(key, told);
-      members.set(key, (members.get(key) || 0) + (columns.length === 0 ? Math.abs(told.value) : 0));
+      if (!told.isNothing) members.set(key, (members.get(key) || 0) + (columns.length === 0 ? Math.abs(told.value) : 0));
     }
     columns.push({ pick, metric, definition, cells });
   }
@@ -295,7 +305,7 @@ BLOCKS.matrix = (block) => {
   })));
   const more = Math.max(0, ...columns.map(({ metric }) => (DATA.leftOut[metric] || {})[by] || 0));
   return [h("div.wide", { tabindex: "0", role: "region", "aria-label": t(block.word) }, h("table.matrix", null,
-    h("thead", null, h("tr", null, h("th", { scope: "col" }, dimension(by)), columns.map(({ metric, cells }) => h("th.n", { scope: "col" }, definitionButton(metric, null), isLate(metric, asked) ? [" ", lateFlag(metric)] : null, cells.size ? null : h("span.soft", null, " " + absence(metric)))))),
+    h("thead", null, h("tr", null, h("th", { scope: "col" }, dimension(by)), columns.map(({ metric, cells }) => h("th.n", { scope: "col" }, definitionButton(metric, null), isObserved(metric) && isLate(metric, asked) ? [" ", lateFlag(metric)] : null, cells.size ? null : h("span.soft", null, " " + absence(metric)))))),
     h("tbody", null, body))), more ? h("p.soft.note", null, t("more.members", { n: number(more) })) : null];
 };
 
@@ -496,24 +506,38 @@ BLOCKS.persons = (block) => {
   const count = h("p.soft"), input = h("input", { id: "find", type: "search", autocomplete: "off", spellcheck: "false", oninput: (event) => find(event.target.value) });
   find("");
   if (all.length) show(all[0]);
-  const late = DATA.stale.map((one) => h("span.flag.stale", null, bdi(one.feed), ": " + t("stale.since", { day: day(one.data_through) })));
+  const late = DATA.stale.filter((one) => one.data_through).map((one) => h("span.flag.stale", null, bdi(one.feed), ": " + t("stale.since", { day: day(one.data_through) })));
   return [late.length ? h("p.flags", null, late) : null, h("p", null, all.length < of ? t("persons.some", { n: number(all.length), of: number(of) }) : t("persons.all", { n: number(of) })), h("p.notice", null, t("persons.warning")),
     h("div.lookup", null, h("div", null, h("div.field", null, h("label", { for: "find" }, t("find")), input), count, list), card)];
 };
 
-function partsChanged(was, now, unit) { return was === null && now === null ? "" : `${inUnit(was, unit)} → ${inUnit(now, unit)}`; }
+// The largest change of a row. Where the value is the same as it is written, its parts are what changed.
+function largestChange(row, unit) {
+  const was = inUnit(row.was, unit), now = inUnit(row.becomes, unit);
+  if (was !== now) return { text: `${was} → ${now}` };
+  const before = JSON.parse(row.parts_were || "{}"), after = JSON.parse(row.parts_are || "{}");
+  const changed = [...new Set([...Object.keys(before), ...Object.keys(after)])].filter((name) => before[name] !== after[name]);
+  return { isSame: true, text: t(changed.length ? "same.value" : "same.value.only", { value: now }), parts: changed.map((name) => `${name}: ${precise(before[name])} → ${precise(after[name])}`).join("\n") };
+}
 
 BLOCKS.restated = (block) => {
   const rows = rowsOf(block), isAll = block.options.all, newest = rows.length ? rows[0].published_at : null;
-  const shown = isAll ? rows : rows.filter((row) => row.kind === "restatement").slice(0, 12);
+  const unit = (name) => (DATA.metrics[name] || (DATA.names || {})[name])?.unit || "score", changes = new Map(rows.map((row) => [row, largestChange(row, unit(row.metric))]));
+  // within a release and a kind those whose value moved, as it is written, come first
+  const group = (row) => row.published_at + row.kind, groups = [...new Set(rows.map(group))], isSame = (row) => Boolean(changes.get(row).isSame);
+  const ranked = [...rows].sort((a, b) => groups.indexOf(group(a)) - groups.indexOf(group(b)) || isSame(a) - isSame(b));
+  const shown = isAll ? ranked : ranked.filter((row) => row.kind === "restatement").slice(0, 12);
   const counts = rows.filter((row) => row.published_at === newest).reduce((sum, row) => ({ ...sum, [row.kind]: (sum[row.kind] || 0) + row.cells }), {});
   const lead = newest ? h("p", null, t("restated.lead", { restated: number(counts.restatement || 0), provisional: number(counts.provisional || 0), day: instant(newest) })) : null;
   if (!shown.length) return [lead, h("p.soft", null, t(rows.length ? "restated.none.final" : "restated.none"))];
-  const unit = (name) => (DATA.metrics[name] || (DATA.names || {})[name])?.unit || "score";
+  const largest = (row) => {
+    const { text, parts } = changes.get(row);
+    return parts ? tipped(h("span", { tabindex: "0" }, text), () => parts) : text;
+  };
   return [lead, plainTable({
     head: [t("metric"), t("days"), t("cells"), t("kind"), t("cause"), t("largest"), t("published")],
     rows: shown.map((row) => [label(row.metric), row.first_day === row.last_day ? day(row.first_day) : `${day(row.first_day)} – ${day(row.last_day)}`, row.cells,
-      t("kind." + row.kind), row.cause.split(", ").map((one) => (has("cause." + one) ? t("cause." + one) : one)).join(", "), partsChanged(row.was, row.becomes, unit(row.metric)), instant(row.published_at)]),
+      t("kind." + row.kind), row.cause.split(", ").map((one) => (has("cause." + one) ? t("cause." + one) : one)).join(", "), largest(row), instant(row.published_at)]),
     caption: t(block.word),
   })];
 };
@@ -533,7 +557,7 @@ BLOCKS.feeds = () => {
 BLOCKS.gates = () => [
   h("p", null, t("gates.passed", { passed: number(DATA.gates.passed), not: number(DATA.gates.not_passed.length) })),
   DATA.gates.not_passed.length ? h("ul.sentences", null, DATA.gates.not_passed.map((one) => h("li", null, bdi(one)))) : null,
-  h("p.soft", null, t("deliveries.lead", { n: number(DATA.deliveries), rows: number(DATA.quarantined) })),
+  h("p.soft", null, t("deliveries.lead", { n: number(DATA.deliveries) }) + " " + t("quarantined.lead", { n: number(DATA.quarantined) })),
 ];
 
 BLOCKS.freshness = () => {
@@ -563,7 +587,7 @@ function section(block) {
   const box = h("section", { "aria-labelledby": id, "data-block": block.word }, h("h2", { id }, t(block.word)), has(block.word + ".note") ? h("p.note", null, t(block.word + ".note")) : null);
   const content = block.missing ? h("p.soft", null, t("mart.off", { marts: block.missing.join(", ") })) : BLOCKS[block.kind](block);
   // figures, trends and columns of a table say it themselves
-  const late = block.rows && !block.missing ? block.picks.map((pick) => asPick(pick).metric).find((metric) => DATA.metrics[metric]?.is_on && DATA.metrics[metric].is_stale) : null;
+  const late = block.rows?.rows.length && !block.missing ? block.picks.map((pick) => asPick(pick).metric).find((metric) => DATA.metrics[metric]?.is_on && DATA.metrics[metric].is_stale) : null;
   box.append(...[late ? h("p.flags", null, lateFlag(late)) : null, content].flat(3).filter(Boolean));
   return box;
 }

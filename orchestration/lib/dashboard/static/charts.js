@@ -150,17 +150,20 @@ function trendSpec(lines, asked, height) {
   for (const { name, metric, series } of lines) {
     names.push(name);
     const told = points(metric, series);
-    let run = 0; // a line ends where nothing is known, and another one begins
+    let stretch = 0, band = 0; // a line ends where nothing is known or it looks another way, and another one begins
     told.forEach((one, n) => {
-      const follows = n > 0 && told[n - 1].at === one.at - 1, isFollowed = n + 1 < told.length && told[n + 1].at === one.at + 1;
-      if (!follows) run += 1;
-      const row = { run, at: one.at, value: one.value, low: one.low, high: one.high, series: name, tip: describe(one, lines.length > 1 ? `${label(metric)} · ${name}` : null) };
+      const before = n > 0 && told[n - 1].at === one.at - 1 ? told[n - 1] : null, isFollowed = n + 1 < told.length && told[n + 1].at === one.at + 1;
       low = Math.min(low, one.at);
       high = Math.max(high, one.at);
-      const isOpen = !one.isFinal;
-      values.push({ ...row, part: isOpen ? "open" : "final", isPoint: isOpen || (!follows && !isFollowed) });
-      // the dashes begin where the last final value is
-      if (isOpen && follows && told[n - 1].isFinal) values.push({ ...row, at: told[n - 1].at, value: told[n - 1].value, low: null, high: null, tip: describe(told[n - 1]), part: "open", isPoint: false });
+      // a small sample has no band, and the one beside it ends there
+      if (!before || one.isSmall) band += 1;
+      const part = one.isFinal ? "final" : "open", shade = one.isSmall || before?.isSmall ? "pale" : "full", last = values.at(-1);
+      const row = { band, part, shade, at: one.at, value: one.value, low: one.isSmall ? null : one.low, high: one.isSmall ? null : one.high, series: name, tip: describe(one, lines.length > 1 ? `${label(metric)} · ${name}` : null) };
+      const isAnother = !before || last.part !== part || last.shade !== shade;
+      if (isAnother) stretch += 1;
+      // dashes, and what is pale, begin where the last point is
+      if (before && isAnother) values.push({ ...row, stretch, at: before.at, value: before.value, low: null, high: null, tip: describe(before), isPoint: false });
+      values.push({ ...row, stretch, isPoint: !one.isFinal || (!before && !isFollowed) });
     });
   }
   if (!values.length) return null;
@@ -176,7 +179,7 @@ function trendSpec(lines, asked, height) {
     layer.push({ data: { values: [{ a: Math.max(low, asked.from - 0.5), b: Math.min(Math.max(high, low + 1), asked.to + 0.5) }] }, mark: { type: "rect", color: colour("accent"), opacity: 0.07 }, encoding: { x: { ...x, field: "a" }, x2: { field: "b" } } });
   }
   if (single && values.some((one) => one.low !== null && one.low !== undefined)) {
-    layer.push({ transform: [{ filter: "isValid(datum.low)" }], mark: { type: "area", color: colour("c1"), opacity: 0.13, interpolate: "linear" }, encoding: { x, y: { ...y, field: "low" }, y2: { field: "high" }, detail: { field: "run" } } });
+    layer.push({ transform: [{ filter: "isValid(datum.low)" }], mark: { type: "area", color: colour("c1"), opacity: 0.13, interpolate: "linear" }, encoding: { x, y: { ...y, field: "low" }, y2: { field: "high" }, detail: { field: "band" } } });
   }
   const held = single && !state.filter ? heldAgainst(lines[0].metric, asked) : {};
   if (held.target) {
@@ -184,11 +187,12 @@ function trendSpec(lines, asked, height) {
     layer.push({ data: { values: [{ value: held.target.value, text: t("target") }] }, mark: { type: "text", color: colour("soft"), align: "right", baseline: "bottom", dy: -3, fontSize: 11, x: "width" }, encoding: { y, text: { field: "text" } } });
   }
   const paint = single ? { value: colour("c1") } : { field: "series", type: "nominal", sort: names, scale: { domain: names, range: coloursOf(names) }, legend: {} };
+  const shade = { field: "shade", type: "nominal", scale: { domain: ["full", "pale"], range: [1, 0.35] }, legend: null };
   layer.push({
     mark: { type: "line", interpolate: "linear" },
-    encoding: { x, y, color: paint, detail: [{ field: "series" }, { field: "run" }], strokeDash: { field: "part", type: "nominal", scale: { domain: ["final", "open"], range: [[1, 0], [3, 4]] }, legend: null } },
+    encoding: { x, y, color: paint, detail: [{ field: "series" }, { field: "stretch" }], strokeOpacity: shade, strokeDash: { field: "part", type: "nominal", scale: { domain: ["final", "open"], range: [[1, 0], [3, 4]] }, legend: null } },
   });
-  if (values.some((one) => one.isPoint)) layer.push({ transform: [{ filter: "datum.isPoint" }], mark: { type: "point", filled: true, size: 36, fill: colour("card"), strokeWidth: 1.6 }, encoding: { x, y, stroke: paint } });
+  if (values.some((one) => one.isPoint)) layer.push({ transform: [{ filter: "datum.isPoint" }], mark: { type: "point", filled: true, size: 36, fill: colour("card"), strokeWidth: 1.6 }, encoding: { x, y, stroke: paint, strokeOpacity: shade } });
   layer.push({ mark: { type: "point", size: 260, opacity: 0, filled: true }, encoding: { x, y, tooltip: { field: "tip" } } });
   return { width: "container", height: height || 200, autosize: { type: "fit-x", contains: "padding" }, data: { values }, layer };
 }

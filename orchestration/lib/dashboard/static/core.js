@@ -39,8 +39,10 @@ function hash() {
 
 function has(key) { return Object.prototype.hasOwnProperty.call(WORDS.en, key); }
 
-// A word in the reader's language; {name} is filled in. An unknown key shows itself: tests look for that.
+// A word in the reader's language; {name} is filled in. An unknown key shows itself: tests look for that. Of one thing, its n
+// is 1, a word may have another form: `<key>.one`.
 function t(key, filled) {
+  if (filled && String(filled.n) === "1" && has(key + ".one")) key += ".one";
   const text = WORDS[state.language][key] ?? WORDS.en[key] ?? key;
   return text.replace(/\{(\w+)\}/g, (whole, name) => (filled && name in filled ? String(filled[name]) : whole));
 }

@@ -39,6 +39,11 @@ function periodOf(id) {
   return at < 0 ? null : { id, grain, from: at, to: at };
 }
 
+function lastDay(one) {
+  const end = CALENDAR.end(one.grain, one.to);
+  return end < DATA.through ? end : DATA.through;
+}
+
 function period() { return periodOf(state.period) || periodOf("m1"); }
 
 // The same length before, or the same weeks or months a year ago; null where the data do not reach back, or where the
@@ -128,7 +133,7 @@ function valueOf(metric, one, asked) {
       if (one.x) extra = take(extra, one.x[at]);
       if (one.p && one.p[at] && (!finalOn || one.p[at] > finalOn)) finalOn = one.p[at];
     }
-    if (!found) return null;
+    if (!found) return nothingCounted(metric, one, asked);
     const isDivided = definition.denominator.length > 0;
     told.value = numerator === null ? null : isDivided ? (denominator ? (definition.scale * numerator) / denominator : null) : definition.scale * numerator;
     [told.low, told.high] = one.k ? interval(definition, numerator, denominator, extra) : [null, null];
@@ -174,43 +179,42 @@ function heldAgainst(metric, asked) {
   return found;
 }
 
+// The first day on which somebody can count as lost by inactivity, where a period is over before it: then nobody is, whatever
+// anybody does. A contract ends at any time.
+function lapsesLater(metric, one, end) {
+  const isByInactivity = metric === "false_churn_rate" || (["churn_rate", "retention_rate"].includes(metric) && one?.d.basis === "inactivity");
+  return isByInactivity && DATA.lapse && end < DATA.lapse.first ? t("nobody.lapses", { day: day(DATA.lapse.first), begins: day(DATA.lapse.begins) }) : null;
+}
+
 function isGood(metric, difference) {
   const direction = DATA.metrics[metric].direction;
   return direction === "none" || !difference ? null : (direction === "up") === difference > 0;
 }
 
-// Over all series of a metric in months or weeks: the first period with data, and until when a period is provisional.
-const extents = new Map();
-function extent(metric, grain) {
-  if (!extents.has(grain + metric)) {
-    const list = seriesOf(metric).filter((one) => one.g === grain), finalOn = new Map();
-    for (const one of list) {
-      for (const [at, on] of Object.entries(one.p || {})) {
-        const n = one.t ? one.t[at] : one.s + Number(at);
-        if (!(finalOn.get(n) > on)) finalOn.set(n, on);
-      }
-    }
-    extents.set(grain + metric, { first: Math.min(...list.map(firstIndex)), finalOn });
-  }
-  return extents.get(grain + metric);
+// Over all series of a metric in months or weeks: the first period with data.
+const begun = new Map();
+function firstOf(metric, grain) {
+  if (!begun.has(grain + metric)) begun.set(grain + metric, Math.min(...seriesOf(metric).filter((one) => one.g === grain).map(firstIndex)));
+  return begun.get(grain + metric);
 }
 
 // A count has no row for a month or week without anything to count: between the first data of the metric and the last day
-// of its feeds that is 0. Anything else is not known there, and null.
-function nothingCounted(metric, one, n) {
-  const definition = DATA.metrics[metric], { first, finalOn } = extent(metric, one.g), on = finalOn.get(n) || null, asked = { grain: one.g, from: n, to: n };
-  if (definition.class !== "additive" || n < first || !definition.data_through || CALENDAR[one.g][n] > definition.data_through) return null;
+// of its feeds that is 0, provisional for as long as any other. Anything else is not known there, and null.
+function nothingCounted(metric, one, asked) {
+  const definition = DATA.metrics[metric];
+  if (definition.class !== "additive" || asked.to < firstOf(metric, one.g) || !definition.data_through || CALENDAR[one.g][asked.from] > definition.data_through) return null;
+  const final = iso(new Date(+asDate(CALENDAR.end(one.g, asked.to)) + (definition.final_days || 0) * DAY)), on = final > DATA.through ? final : null;
   return {
     metric, definition, series: one, period: asked, span: null, before: null, yearAgo: null, value: 0, numerator: 0, denominator: null,
-    low: null, high: null, n: null, finalOn: on, isFinal: !on, isSmall: false, isStale: isLate(metric, asked),
+    low: null, high: null, n: null, finalOn: on, isFinal: !on, isSmall: false, isStale: isLate(metric, asked), isNothing: true,
   };
 }
 
 // Every point of a series, for a chart: {at, start, ...value}. What is not known has none.
 function points(metric, one) {
   const found = [], isCounted = DATA.metrics[metric].class === "additive";
-  for (let n = isCounted ? extent(metric, one.g).first : firstIndex(one); n <= (isCounted ? CALENDAR[one.g].length - 1 : lastIndex(one)); n++) {
-    const told = valueOf(metric, one, { grain: one.g, from: n, to: n }) || nothingCounted(metric, one, n);
+  for (let n = isCounted ? firstOf(metric, one.g) : firstIndex(one); n <= (isCounted ? CALENDAR[one.g].length - 1 : lastIndex(one)); n++) {
+    const told = valueOf(metric, one, { grain: one.g, from: n, to: n });
     if (told && told.value !== null && told.value !== undefined) found.push({ ...told, at: n, start: CALENDAR[one.g][n] });
   }
   return found;

@@ -91,11 +91,20 @@ function printPage() {
   });
 }
 
+// When a number is final: its own window, and the days that are left to rows that come late.
+function maturity(own) {
+  if (own.startsWith("never") || !DATA.lateDays) return own;
+  const late = t("late.rows", { n: number(DATA.lateDays) });
+  return own === "none" ? late : `${own} + ${late}`;
+}
+
 function openDefinition(metric, told) {
   const one = DATA.metrics[metric], unit = one.unit, rows = [];
   const row = (word, ...value) => rows.push(h("dt", null, t(word)), h("dd", null, value));
   if (told && told.value !== null && told.value !== undefined) {
-    row("value", h("strong", null, inUnit(told.value, unit)), ` · ${periodName(told.period)}${told.span ? " · " + spanName(told) : ""}`);
+    row("value", h("strong", null, inUnit(told.value, unit)), ` · ${[periodName(told.period), told.span ? spanName(told) : null, ...apart(told.series).filter(([key]) => key === "window_days" || key === "scale_id").map(([key, value]) => apartName(key, value))].filter(Boolean).join(" · ")}`);
+    const later = lapsesLater(metric, told.series, lastDay(told.period));
+    if (later) row("note", later);
     const parts = [told.numerator === null ? null : `${one.parts[0]} = ${precise(told.numerator)}`, told.denominator === null ? null : `${one.denominator.join(" + ") || t("denominator")} = ${precise(told.denominator)}`];
     row("parts", ...parts.filter(Boolean).map((text) => h("code", null, text)));
     if (told.low !== null && told.low !== undefined) row("interval.95", `${inUnit(told.low, unit)} – ${inUnit(told.high, unit)}`);
@@ -107,7 +116,7 @@ function openDefinition(metric, told) {
   }
   row("formula", h("code", null, one.formula));
   row("time", one.time_window);
-  row("matures", one.matures);
+  row("matures", maturity(one.matures));
   row("direction", t("direction." + one.direction));
   row("feeds", one.feeds.join(", ").replaceAll("|", " / "));
   row("version", t("version.from", { n: one.version, day: day(one.valid_from) }) + ` · ${one.owner.replaceAll("_", " ")}`);
