@@ -101,7 +101,7 @@ def write_release(folder: Path) -> None:
         con.execute(
             "create table marts.restatements as select 'fcr_rate' as metric, 'r' as release, "
             "timestamp '2026-03-11' as published_at, "
-            "date '2026-03-01' as metric_date, 'restatement' as kind, $1 as cause, 0.5 as old_value, 0.6 as new_value, "
-            "'{\"a\":1,\"b\":2}' as old_parts, '{\"a\":3,\"b\":5}' as new_parts",
+            "date '2026-03-01' as metric_date, 'restatement' as kind, $1 as cause, 0.5e0 as old_value, 0.6e0 as new_value, "
+            '\'{"a":1,"b":2}\' as old_parts, \'{"a":3,"b":5}\' as new_parts',
             [HOSTILE],
         )

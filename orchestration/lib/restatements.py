@@ -62,7 +62,7 @@ RELEASES = {
     "run_id": ("varchar", "Run that published it."),
     "data_through": ("date", "The last complete day in it."),
     "published_at": ("timestamp", "When, in UTC."),
-    "metrics": ("varchar[]", "Metrics that were on."),
+    "metrics": ("varchar[]", "Metrics of the marts that were on."),
 }
 """Columns of `marts.releases`: type and description."""
 

@@ -99,13 +99,14 @@ def reader(context: Any, folder: Path) -> Reader:
     return Reader(context, folder)
 
 
-def of_rows(context: Any, folder: Path, rows: list[dict[str, Any]], **manifest: Any) -> Reader:
-    """The dashboard of the release written by hand, with more rows of `metric_daily`."""
+def of_rows(context: Any, folder: Path, rows: list[dict[str, Any]], also: str = "select 1", **manifest: Any) -> Reader:
+    """The dashboard of the release written by hand, with more rows of `metric_daily` and what SQL does to it besides."""
     write_release(folder)
     told = pd.DataFrame(rows)  # noqa: F841 (read by name)
     with duckdb.connect(str(folder / "cx.duckdb")) as con:
         con.execute("insert into marts.metric_daily by name select * replace (cast(period_start as date) as period_start, "
                     "cast(metric_date as date) as metric_date, cast(final_on as date) as final_on) from told")  # fmt: skip
+        con.execute(also)
     allowed = CxConfig.model_validate({"dashboard": {"personal_data": True}})
     dashboard.write(folder, "cx.duckdb", {**MANIFEST, **manifest}, SimpleNamespace(config=allowed))
     return Reader(context, folder / "dashboard")
@@ -159,6 +160,9 @@ def in_release(con: duckdb.DuckDBPyConnection, one: dict[str, Any], through: dat
         "where metric = ? and grain = ? and metric_date = ? and cast(dimensions as json) = cast(? as json)",
         [one["metric"], one["grain"], last, one["dimensions"]],
     ).fetchall()
+    if one.get("counted") == "nothing":  # a count without a row
+        assert found == [] and one["value"] == "0", (one, found)
+        return 0, None, None, one["final"] == "true"
     assert len(found) == 1, (one, found)
     return found[0]
 
@@ -399,15 +403,91 @@ def test_a_week_without_anything_to_count_is_zero_and_a_ratio_without_one_is_a_g
 
 
 def test_where_a_late_feed_leaves_nothing_the_page_says_so(context: Any, tmp_path: Path) -> None:
-    # of contact_volume nothing after January, and the feed has data to 9 March only
-    reader = of_rows(context, tmp_path, [week("contact_volume", 2, 7)])
+    # of contact_volume nothing after January, and the feed has data to 9 March only: that is a count of nothing up to then
+    reader = of_rows(context, tmp_path, [week("contact_volume", 2, 7)], "update marts.metric_daily set period_start = "
+                     "'2026-02-01', metric_date = '2026-02-28' where metric = 'fcr_rate' and period_start = '2026-03-01'")  # fmt: skip
     page = reader.open("contact-centre", "#period=now")
     tile = page.inner_text("[data-block=figures] [data-metric=contact_volume]")
+    assert "Nothing observed" not in tile and "data only to 9 Mar 2026" in tile
+    assert page.inner_text("[data-block=figures] [data-metric=contact_volume] .value") == "0"
+    # a share of nothing is unknown
+    tile = page.inner_text("[data-block=figures] [data-metric=fcr_rate]")
     assert "Nothing observed in this period" in tile and "data only to 9 Mar 2026" in tile
     assert "data only to 9 Mar 2026" in page.inner_text("[data-block=volume] [data-trend=contact_volume]")
     # January is all there
     assert "data only" not in reader.open("contact-centre", "#period=m:2026-01").inner_text("[data-metric=contact_volume]")
     assert "contacts: data only to 9 Mar 2026" in reader.open("customer-360").inner_text("[data-block=persons]")
+    assert reader.complaints == []
+
+
+def test_a_month_without_a_row_is_a_fall_to_zero_and_its_weeks_mature_like_any_other(context: Any, tmp_path: Path) -> None:
+    december = daily("contact_volume", "month", "2025-12-01", "2025-12-31", 50, None, value=50.0, final_on=date(2026, 1, 10))
+    reader = of_rows(context, tmp_path, [december, week("contact_volume", 2, 7)])
+    page = reader.open("contact-centre", "#period=m:2026-02&by=W")
+    tile = page.inner_text("[data-block=figures] [data-metric=contact_volume]")
+    assert "\n0\n" in tile and "was 100" in tile and "Nothing observed" not in tile and "provisional" not in tile
+    reader.draw()
+    # final ten days after their end: of the week to 22 February on 4 March, of the one to 1 March on the day after the last
+    told = [(row[2], row[-1]) for row in as_table(page, "[data-block=volume] [data-trend=contact_volume]")]
+    assert told[-4:] == [("0", "final"), ("0", "provisional"), ("0", "provisional"), ("0", "provisional")]
+    assert reader.complaints == []
+
+
+def test_small_samples_are_pale_and_have_no_band(context: Any, tmp_path: Path) -> None:
+    reader = of_rows(context, tmp_path, [week("fcr_rate", n, 1, 2.0 if n == 3 else 40.0) for n in (0, 1, 2, 3, 4, 5)])
+    page = reader.open("index", "#by=W")
+    reader.draw()
+    panel = "[data-block=trends] [data-trend=fcr_rate]"
+    assert "Pale, without a band: fewer than 30 observations." in page.inner_text(panel)
+    paths = (
+        "(mark) => [...document.querySelectorAll(mark)].map((one) => [one.getAttribute('stroke-opacity'), one.getAttribute('d')])"
+    )
+    lines = sorted((len(d.split("L")), opacity) for opacity, d in page.evaluate(paths, f"{panel} .mark-line path"))
+    # weeks 0 to 2, 2 to 4 over the small one, 4 to 5, and the one of 9 March alone, which is small, too
+    assert lines == [(1, "0.35"), (2, None), (3, "0.35"), (3, None)] or lines == [(1, "0.35"), (2, "1"), (3, "0.35"), (3, "1")]
+    # over weeks 0 to 2 and 4 to 5: there and back
+    bands = [d for _, d in page.evaluate(paths, f"{panel} .mark-area path") if d]
+    assert sorted(d.count("L") for d in bands) == [3, 5]
+    assert len(as_table(page, panel)) == 7 and reader.complaints == []
+
+
+def test_where_nobody_can_be_lost_yet_it_is_said(context: Any, tmp_path: Path) -> None:
+    contractual = [
+        daily("churn_rate", "trailing_30d", "2026-01-30", "2026-02-28", 1, 40.0, breakdown="cell",
+              dimensions='{"basis":"contractual","plan":"all"}'),
+    ]  # fmt: skip
+    reader = of_rows(context, tmp_path, contractual)
+    page = reader.open("customers")
+    # 8 February, the first day with somebody active, and 180 days; a contract may end before
+    said = "Nobody can count as lost before 7 Aug 2026: the history begins on 8 Feb 2026."
+    tiles = page.query_selector_all("[data-block=figures] .tile[data-metric=churn_rate]")
+    assert [said in tile.inner_text() for tile in tiles] == [True, False]
+    reader.draw()
+    assert page.inner_text("[data-block=churn] [data-trend=churn_rate]").count(said) == 1
+    page.click("[data-block=figures] .tile[data-metric=churn_rate] .define")
+    told = page.inner_text("dialog")
+    assert said in told and "at once + 3 days for rows that come late" in told
+    assert reader.complaints == []
+
+
+def test_windows_stand_in_their_order_and_parts_that_changed_behind_a_value_are_told(context: Any, tmp_path: Path) -> None:
+    rows = []
+    for days, count in ((365, 40.0), (60, 30.0), (30, 20.0), (90, 0.0)):
+        rows.append(week("second_purchase_rate", 1, 10, count, dimensions=json.dumps({"window_days": days})))
+        rows[-1] |= {} if count else {"numerator": 0.0, "denominator": 0.0, "value": None}
+    also = """
+        insert into marts.metrics select * replace ('second_purchase_rate' as metric) from marts.metrics where metric = 'fcr_rate';
+        insert into marts.restatements select * replace ('late_rows' as cause, 0.5 as new_value) from marts.restatements;
+    """
+    reader = of_rows(context, tmp_path, rows, also)
+    page = reader.open("customers", "#by=W")
+    reader.draw()
+    labels = "[...document.querySelectorAll('[data-trend=second_purchase_rate] .role-legend-label text')].map((one) => one.textContent)"
+    assert page.evaluate(labels) == ["within 30 days", "within 60 days", "within 365 days"]
+    told = reader.open("data-health").inner_text("[data-block=restated] tbody").split("\n")
+    assert ["50.0% → 60.0%" in told[0], "50.0%: same value, parts changed" in told[-1]] == [True, True], told
+    page.focus("[data-block=restated] td span[tabindex]")
+    assert page.inner_text("#tip") == "a: 1 → 3\nb: 2 → 5"
     assert reader.complaints == []
 
 

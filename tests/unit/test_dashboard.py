@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from datetime import date, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -123,6 +124,86 @@ def test_a_trailing_period_that_began_before_the_data_is_nothing_to_compare_with
     dashboard.write(building, "cx.duckdb", MANIFEST, settings())
     by_grain = {one["g"]: one for one in read(building, "index").data["series"]["churn_rate"]}
     assert by_grain["M"]["v"] == [0.08, 0.1] and "q" not in by_grain["M"] and "q" not in by_grain["W"]
+
+
+def test_a_count_says_how_long_its_weeks_without_a_row_are_provisional(building: Path) -> None:
+    # of the month to 10 March the end is the 31st: the lag does not grow with the days that are not there yet
+    with duckdb.connect(str(building / "cx.duckdb")) as con:
+        con.execute("insert into marts.metric_daily select * replace (date '2026-03-01' as period_start, "
+                    "date '2026-03-10' as metric_date, date '2026-04-05' as final_on) "
+                    "from marts.metric_daily where metric = 'contact_volume'")  # fmt: skip
+    dashboard.write(building, "cx.duckdb", MANIFEST, settings())
+    told = read(building, "index").data["metrics"]
+    assert told["contact_volume"]["final_days"] == 5 and "final_days" not in told["fcr_rate"]
+
+
+def test_nobody_can_be_lost_before_the_history_is_as_long_as_the_setting(building: Path) -> None:
+    business = {"churn_inactive_days": 90, "late_allowance_days": 5}
+    dashboard.write(building, "cx.duckdb", MANIFEST, SimpleNamespace(config=CxConfig.model_validate({"business": business})))
+    told = read(building, "customers").data
+    # the first day with a person active on some day is 8 February 2026; 20 days are left of it, 31 of March, 30 of April
+    assert told["lapse"] == {"begins": "2026-02-08", "first": "2026-05-09"} and told["lateDays"] == 5
+    with duckdb.connect(str(building / "cx.duckdb")) as con:
+        con.execute("update marts.metric_daily set dimensions = replace(dimensions, 'inactivity', 'contractual')")
+    shutil.rmtree(building / "dashboard")
+    dashboard.write(building, "cx.duckdb", MANIFEST, settings())
+    assert read(building, "customers").data["lapse"] is None
+
+
+def test_what_moved_comes_before_what_only_changed_its_parts(building: Path) -> None:
+    day, parts = date(2026, 2, 1), ('{"a":1,"b":1}', '{"a":2,"b":2}')
+    changes = [
+        ("nps", 100.0, 100.0),
+        ("nps", 100.0, 100.0),
+        ("csat", None, 0.5),
+        ("fcr_survey", 0.5, 0.75),
+        ("fcr_survey", 1.0, 1.0),
+    ]
+    with duckdb.connect(str(building / "cx.duckdb")) as con:
+        con.execute("delete from marts.restatements")
+        con.executemany(
+            "insert into marts.restatements by name select $1 as metric, 'r' as release, timestamp '2026-03-11' as published_at, "
+            "$2 as metric_date, 'restatement' as kind, 'late_rows' as cause, $3 as old_value, $4 as new_value, "
+            "$5 as old_parts, $6 as new_parts",
+            [(metric, day + timedelta(n), old, new, *parts) for n, (metric, old, new) in enumerate(changes)],
+        )
+        told = data.restated(con)
+    rows = [dict(zip(told["columns"], row, strict=True)) for row in told["rows"]]
+    assert [(one["metric"], one["cells"], one["was"], one["becomes"]) for one in rows] == [
+        ("fcr_survey", 2, 0.5, 0.75), ("csat", 1, None, 0.5), ("nps", 2, 100, 100)
+    ]  # fmt: skip
+    assert (rows[2]["parts_were"], rows[2]["parts_are"]) == parts and rows[0]["parts_were"] is None
+
+
+def test_a_release_has_no_more_metrics_than_are_on(building: Path) -> None:
+    with duckdb.connect(str(building / "cx.duckdb")) as con:
+        # the log names every metric of a mart, net_sales too, which is off
+        con.execute("update marts.releases set metrics = ['fcr_rate', 'churn_rate', 'net_sales']")
+        told = data.releases(con)
+    assert dict(zip(told["columns"], told["rows"][0], strict=True))["metrics"] == 2
+
+
+def test_a_definition_speaks_of_the_period_that_is_shown_and_not_of_how_it_is_made() -> None:
+    from orchestration.lib.dbt_manifest import manifest_json, metrics
+
+    texts = {node["name"]: node for node in manifest_json()["metrics"].values() if node["name"] in metrics()}
+    for page in PAGES:
+        for name in page.metrics:
+            meta = texts[name]["config"]["meta"]
+            told = " ".join([texts[name]["description"], meta["window"], meta["matures"]])
+            assert not re.search(r"MetricFlow|\bmart\b|registry|dbt|[a-z]_[a-z]|^The same", told), (name, told)
+    picks = [pick for page in PAGES for block in page.blocks for pick in block.picks]
+    picks += [
+        pick for page in PAGES for block in page.blocks for group in block.options.get("groups", ()) for pick in group["picks"]
+    ]
+    for pick in picks:
+        # of a metric of several periods or windows the words name none but the one that is shown
+        if (
+            isinstance(pick, dict)
+            and len(re.findall(r"\d+|day|week|month", texts[pick["metric"]]["config"]["meta"]["window"])) > 2
+        ):
+            shown = {*re.findall(r"\d+", pick.get("own", "")), str(pick.get("where", {}).get("window_days"))}
+            assert {*re.findall(r"(\d+) days", texts[pick["metric"]]["description"])} <= shown, pick
 
 
 def test_a_metric_that_is_off_is_told(building: Path) -> None:

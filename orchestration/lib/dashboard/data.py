@@ -358,26 +358,44 @@ def hours(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
 
 
 def restated(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
-    """What earlier releases said otherwise, one row a release, metric, kind and cause; the newest 200."""
+    """What earlier releases said otherwise, one row a release, metric, kind and cause; the newest 200.
+
+    A release's come with the most values that moved first, those last of which only the parts did. `was`, `becomes` and the
+    parts are of the value that moved most; the parts are there only where it hardly did, and they are what there is to say.
+    """
     return rows(
         con,
-        "select published_at, metric, kind, cause, count(*) as cells, "
-        "min(metric_date) as first_day, max(metric_date) as last_day, "
-        "count(*) filter (old_value is distinct from new_value) as moved, max(change) as largest, "
-        "arg_max(old_value, change) as was, arg_max(new_value, change) as becomes, "
-        # parts of that value: where none moved, those of the one whose parts did
-        "arg_max(old_parts, change) as parts_were, arg_max(new_parts, change) as parts_are "
-        "from (select *, coalesce(abs(new_value - old_value), 0) as change from marts.restatements) "
-        "group by published_at, metric, kind, cause "
-        "order by published_at desc, (kind = 'restatement') desc, moved desc, cells desc, metric, cause limit 200",
+        """
+        with moves as (
+            select *, coalesce(abs(new_value - old_value), if(old_value is distinct from new_value, 1e-9, 0)) as change
+            from marts.restatements
+        ),
+        told as (
+            select
+                published_at, metric, kind, cause, count(*) as cells, min(metric_date) as first_day, max(metric_date) as last_day,
+                count(*) filter (change > 0) as moved, max(change) as largest,
+                arg_max({'was': old_value, 'becomes': new_value, 'had': old_parts, 'has': new_parts}, change) as most
+            from moves group by published_at, metric, kind, cause
+        )
+        select
+            published_at, metric, kind, cause, cells, first_day, last_day, most.was as was, most.becomes as becomes,
+            if(largest <= 0.001 * greatest(1, abs(most.was)), most.had, null) as parts_were,
+            if(largest <= 0.001 * greatest(1, abs(most.was)), most.has, null) as parts_are
+        from told
+        order by published_at desc, (kind = 'restatement') desc, moved desc, cells desc, metric, cause limit 200
+        """,
     )
 
 
 def releases(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
-    """The newest 30 releases, and how many cells each one restated."""
+    """The newest 30 releases, how many metrics each one had of those that are on now, and how many cells it restated.
+
+    The log names every metric of a mart that was on, those too that wait for another feed.
+    """
     return rows(
         con,
-        "select r.release, r.published_at, r.data_through, len(r.metrics) as metrics, "
+        "select r.release, r.published_at, r.data_through, "
+        "len(list_intersect(r.metrics, (select list(metric) from marts.metrics where is_on))) as metrics, "
         "count(x.metric) filter (x.kind = 'restatement') as restated, "
         "count(x.metric) filter (x.kind = 'provisional') as provisional "
         "from marts.releases r left join marts.restatements x on x.release = r.release "

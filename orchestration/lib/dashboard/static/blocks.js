@@ -102,14 +102,14 @@ function tile(pick, only) {
   const value = h("p.value", {
     "data-metric": metric,
     "data-value": told.value, "data-low": told.low, "data-high": told.high, "data-grain": list[0].o || { M: "month", W: "week" }[asked.grain], "data-dimensions": JSON.stringify(list[0].d),
-    "data-first": CALENDAR[asked.grain][asked.from], "data-last": CALENDAR.end(asked.grain, asked.to), "data-final": String(told.isFinal),
+    "data-first": CALENDAR[asked.grain][asked.from], "data-last": CALENDAR.end(asked.grain, asked.to), "data-final": String(told.isFinal), "data-counted": told.isNothing ? "nothing" : null,
   }, inUnit(told.value, told.definition.unit));
   box.append(tipped(value, () => describe(told, null)), changeLine(told));
   if (told.low !== null && told.low !== undefined) {
     box.append(h("p.soft.range", null, t("interval", { low: inUnit(told.low, told.definition.unit), high: inUnit(told.high, told.definition.unit) }), told.n === null ? "" : " · " + t("n", { n: number(told.n) })));
   }
   const later = lapsesLater(metric, list[0], lastDay(asked));
-  if (later) box.append(h("p.soft.note", null, later));
+  if (later) box.append(h("p.soft.range", null, later));
   const held = heldLine(told), trend = sparkline(metric, variants(pick, state.grain, state.filter).find((one) => apartKey(one) === apartKey(list[0])) || list[0], asked), marks = flags(told);
   if (state.filter && isSummed(metric) && !canFilter(metric, state.filter)) marks.push(h("span.flag", null, t("not.by", { dim: dimension(state.filter.dim) })));
   if (state.filter && !isSummed(metric)) marks.push(h("span.flag", null, t("not.by", { dim: dimension(state.filter.dim) })));
@@ -189,8 +189,8 @@ function trend(pick, options) {
   if (note) box.append(h("p.variant", null, bdi(note)));
   box.append(figure(label(metric), summary, () => trendSpec(shown, period(), options && options.height), () => trendTable(lines)));
   const later = shown.map((one) => lapsesLater(metric, one.series, CALENDAR.end(one.series.g, points(metric, one.series)[0].at))).find(Boolean);
-  if (later) box.append(h("p.soft.note", null, later));
-  if (shown.some((one) => points(metric, one.series).some((point) => point.isSmall))) box.append(h("p.soft.note", null, t("small.pale", { n: number(definition.min_n) })));
+  if (later) box.append(h("p.soft.range", null, later));
+  if (shown.some((one) => points(metric, one.series).some((point) => point.isSmall))) box.append(h("p.soft.range", null, t("small.pale", { n: number(definition.min_n) })));
   if (shown.length < lines.length) box.append(h("p.soft.note", null, t("largest.of", { n: number(shown.length), all: number(lines.length) })));
   return box;
 }
@@ -517,7 +517,7 @@ function largestChange(row, unit) {
   if (was !== now) return { text: `${was} → ${now}` };
   const before = JSON.parse(row.parts_were || "{}"), after = JSON.parse(row.parts_are || "{}");
   const changed = [...new Set([...Object.keys(before), ...Object.keys(after)])].filter((name) => before[name] !== after[name]);
-  return { isSame: true, text: t(changed.length ? "same.value" : "same.value.only", { value: now }), parts: changed.map((name) => `${name}: ${precise(before[name])} → ${precise(after[name])}`).join("\n") };
+  return { isSame: true, text: row.becomes === null ? t("no.value") : t(changed.length ? "same.value" : "same.value.only", { value: now }), parts: changed.map((name) => `${name}: ${precise(before[name])} → ${precise(after[name])}`).join("\n") };
 }
 
 BLOCKS.restated = (block) => {

@@ -157,9 +157,9 @@ function trendSpec(lines, asked, height) {
       high = Math.max(high, one.at);
       // a small sample has no band, and the one beside it ends there
       if (!before || one.isSmall) band += 1;
-      const part = one.isFinal ? "final" : "open", shade = one.isSmall || before?.isSmall ? "pale" : "full", last = values.at(-1);
-      const row = { band, part, shade, at: one.at, value: one.value, low: one.isSmall ? null : one.low, high: one.isSmall ? null : one.high, series: name, tip: describe(one, lines.length > 1 ? `${label(metric)} · ${name}` : null) };
-      const isAnother = !before || last.part !== part || last.shade !== shade;
+      const part = one.isFinal ? "final" : "open", isPale = one.isSmall || Boolean(before?.isSmall), last = values.at(-1);
+      const row = { band, part, isPale, at: one.at, value: one.value, low: one.isSmall ? null : one.low, high: one.isSmall ? null : one.high, series: name, tip: describe(one, lines.length > 1 ? `${label(metric)} · ${name}` : null) };
+      const isAnother = !before || last.part !== part || last.isPale !== isPale;
       if (isAnother) stretch += 1;
       // dashes, and what is pale, begin where the last point is
       if (before && isAnother) values.push({ ...row, stretch, at: before.at, value: before.value, low: null, high: null, tip: describe(before), isPoint: false });
@@ -187,7 +187,7 @@ function trendSpec(lines, asked, height) {
     layer.push({ data: { values: [{ value: held.target.value, text: t("target") }] }, mark: { type: "text", color: colour("soft"), align: "right", baseline: "bottom", dy: -3, fontSize: 11, x: "width" }, encoding: { y, text: { field: "text" } } });
   }
   const paint = single ? { value: colour("c1") } : { field: "series", type: "nominal", sort: names, scale: { domain: names, range: coloursOf(names) }, legend: {} };
-  const shade = { field: "shade", type: "nominal", scale: { domain: ["full", "pale"], range: [1, 0.35] }, legend: null };
+  const shade = { condition: { test: "datum.isPale", value: 0.35 }, value: 1 };
   layer.push({
     mark: { type: "line", interpolate: "linear" },
     encoding: { x, y, color: paint, detail: [{ field: "series" }, { field: "stretch" }], strokeOpacity: shade, strokeDash: { field: "part", type: "nominal", scale: { domain: ["final", "open"], range: [[1, 0], [3, 4]] }, legend: null } },
