@@ -164,7 +164,13 @@ def render() -> str:
         + (f" Missing: {', '.join(missing)}." if missing else ""),
     ]
     heads = ["metric", "unit", "good is", "final after", "version", "owner", *LANGUAGES]
-    lines += ["", "## Names and definitions", "", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    lines += [
+        "",
+        "## Names and definitions",
+        "",
+        "Final after what stands there, and `late_allowance_days` for rows that come late.",
+    ]
+    lines += ["", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for entry in known.values():
         names = " | ".join(_cell(text) for text in entry.title.values())
         lines.append(
