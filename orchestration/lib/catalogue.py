@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from orchestration.lib.dbt_manifest import manifest_json
+from orchestration.lib.dbt_manifest import filter_of, manifest_json
 from orchestration.lib.registry import LANGUAGES, Entry, entries
 from orchestration.settings import PROJECT_ROOT, Business
 
@@ -177,8 +177,16 @@ def render() -> str:
             f"| `{entry.name}` | {entry.unit} | {entry.direction} | {_cell(entry.matures)} "
             f"| {entry.version}, from {entry.valid_from} | {entry.owner} | {names} |"
         )
-    lines += ["", *(f"- **{entry.label}** (`{entry.name}`): {entry.description}" for entry in known.values())]
+    lines += ["", *(f"- **{entry.label}** (`{entry.name}`): {entry.description}{_headline(entry)}" for entry in known.values())]
     return "\n".join(lines) + "\n"
+
+
+def _headline(entry: Entry) -> str:
+    """Of a metric that is every row of its mart: which of them MetricFlow takes, where nothing else is asked for."""
+    if entry.cells != "all":
+        return ""
+    node = next(one for one in manifest_json()["metrics"].values() if one["name"] == entry.name)
+    return f" MetricFlow takes the rows where `{' '.join(filter_of(node).split())}`."
 
 
 def _row(asked: str, entry: Entry) -> str:

@@ -478,9 +478,10 @@ def test_windows_stand_in_their_order_and_parts_that_changed_behind_a_value_are_
     also = """
         insert into marts.metrics
         select * replace ('second_purchase_rate' as metric) from marts.metrics where metric = 'fcr_rate';
+        insert into marts.metrics select * replace ('nps' as metric) from marts.metrics where metric = 'fcr_rate';
         insert into marts.restatements select * replace ('late_rows' as cause, 0.5 as new_value) from marts.restatements;
     """
-    reader = of_rows(context, tmp_path, rows, also)
+    reader = of_rows(context, tmp_path, rows, also, deliveries=[{"rows_quarantined": 1}])
     page = reader.open("customers", "#by=W")
     reader.draw()
     labels = page.query_selector_all("[data-trend=second_purchase_rate] .role-legend-label text")
@@ -489,6 +490,11 @@ def test_windows_stand_in_their_order_and_parts_that_changed_behind_a_value_are_
     assert ["50.0% → 60.0%" in told[0], "50.0%: same value, parts changed" in told[-1]] == [True, True], told
     page.focus("[data-block=restated] td span[tabindex]")
     assert page.inner_text("#tip") == "a: 1 → 3\nb: 2 → 5"
+    one = "1 delivery since the release before. 1 row of what came is in quarantine."
+    assert one in page.inner_text("[data-block=gates]")
+    # of what has no rows at all nothing is late
+    told = reader.open("voice").inner_text("[data-block=figures] [data-metric=nps]")
+    assert "Nothing observed yet" in told and "data only to" not in told
     assert reader.complaints == []
 
 
