@@ -952,7 +952,7 @@ def _write(
         con.unregister("outcome")
         con.execute(
             "update ops.deliveries d set status = 'repeated', reason = 'same content as ' || o.original, rows_read = 0, "
-            "rows_accepted = 0, rows_quarantined = 0 from outgoing o "
+            "rows_accepted = 0, rows_quarantined = 0, rows_bad = 0 from outgoing o "
             "where (d.delivery, d.content_hash) = (o.delivery, o.content_hash) and o.original is not null "
             "and d.status in ('accepted', 'repeated')"
         )

@@ -136,3 +136,9 @@ KNOWN = [
 def test_many_names_of_one_content_and_chunks() -> None:
     """Found at random: a refused delivery that goes on to hold what repeats another one is refused for its own rows."""
     test_chunks_and_deaths_change_nothing.hypothesis.inner_test(KNOWN, "append", [0, 0, 0, 3])
+
+
+def test_a_delivery_that_turns_out_to_repeat_another_one_has_no_rows_of_its_own() -> None:
+    """Found at random: of a bad row it kept the count, which a rebuild does not find."""
+    nights = [{"r_2026-01-03_2.csv": "three"}, {"r_2026-01-03.csv": "three"}]
+    test_chunks_and_deaths_change_nothing.hypothesis.inner_test(nights, "append", [0, 0, 0, 0])
