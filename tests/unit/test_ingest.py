@@ -365,7 +365,7 @@ def test_what_a_blank_score_is_told_to_be_mapped_to_works(home: Home) -> None:
     assert home.load("survey_responses").rows_quarantined == 1
     assert home.rows("select unnest(reasons) from ops.quarantine") == [(f"completed_has_answer: {rule.description}",)]
     home.configure(feed + constants + f"[feed.columns]\nscore = 'Score'\n{line}\n")
-    ingest.reset_feeds(home.con, home.settings, ["survey_responses"])
+    rereading.reset_feeds(home.con, home.settings, ["survey_responses"])
     assert home.load("survey_responses").rows_quarantined == 0
     assert home.rows("select response_id, status, _exclusion from raw.survey_responses order by 1") == [
         ("1", "completed", None), ("2", "partial", "not_completed"),
