@@ -428,6 +428,8 @@ def _recognise_times(con: duckdb.DuckDBPyConnection, kind: Kind) -> None:
     """Format of times of a file that is no feed's yet: the one in which most columns can be read whole."""
     about = Property(name="v", logicalType="timestamp", description="A time.")
     columns = [values for column in zip(*kind.rows, strict=True) if (values := [value for value in column if value])]
+    # A wide file has many columns, and few of them are times
+    columns = [values for values in columns if all(re.search(r"\d{1,4}[-/. ]\w{1,3}[-/. ]\d", value) for value in values)]
 
     def read(form: str | None) -> int:
         counted = f"select count(*) = count({cast(about, 'v', Dialect('UTC', form))}) from (select unnest($1::varchar[]) as v)"
