@@ -45,6 +45,11 @@ def init(
             f"no CSV, NDJSON or Parquet file is in {settings.landing}: put your exports there, in any folders, named by day "
             "(orders_2026-01-31.csv), and run cx init again"
         )
+    if not any(kind.header for kind in kinds):
+        found = "; ".join(f"{kind.pattern}: {', '.join(kind.doubts) or 'empty'}" for kind in kinds[:5])
+        raise ConfigError(
+            f"no file in {settings.landing} has columns ({found}): put exports with a header line there and run cx init again"
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     rows = [

@@ -40,6 +40,10 @@ _HALVES = re.compile(r"[\ud800-\udfff]")
 """Halves of characters, which UTF-8 cannot have: no cx.toml can name a column with one."""
 _START = 1 << 20
 """Bytes of a file that are looked at."""
+_HEADER = 1 << 16
+"""Bytes of a file that are looked at for its columns alone."""
+_LISTED = 8
+"""Columns that a sentence names."""
 _DELIMITERS = (",", ";", "\t", "|")
 _ROWS = 500
 """Rows of the newest file of a kind that are looked at."""
@@ -152,8 +156,11 @@ def draft(settings: Settings, config: CxConfig | None = None) -> tuple[str, list
                 kind.decimal = ","  # of a column, too, that is not matched
             if kind.header:
                 _recognise(kind, contracts)
+                _compare_headers(kind)
             if kind.feed:
                 _recognise_values(con, kind, contracts[kind.feed])
+            elif kind.rows:
+                _recognise_times(con, kind)
     for kind in kinds:
         if kind.feed == "order_lines" and "orders" not in feeds.union(other.feed for other in kinds):
             kind.missing += [name for name in _OF_HEADER if name not in kind.columns]
@@ -247,6 +254,44 @@ def _read_file(kind: Kind, path: Path) -> None:
     except (OSError, EOFError, ValueError, RuntimeError, zlib.error, csv.Error) as error:
         kind.header, kind.rows = (), []
         kind.doubts.append(f"{path.name} cannot be read: {error}")
+
+
+def _compare_headers(kind: Kind) -> None:
+    """Say which files have other columns than the one that was looked at. Keys of NDJSON come and go by row."""
+    others = []
+    for path in kind.files if kind.format != "ndjson" else ():
+        header = _header_of(kind, path)
+        if header and set(header) != set(kind.header):
+            others.append((path, header))
+    if not others:
+        return
+    path, header = others[-1]
+    differs = [("without", [name for name in kind.header if name not in header])]
+    differs.append(("with", [name for name in header if name not in kind.header]))
+    said = " and ".join(f"{word} {_listed(names)}" for word, names in differs if names)
+    kind.doubts.append(
+        f"{len(others)} of its {len(kind.files)} files have other columns; {path.name} is {said}: "
+        "a file that lacks a mapped column is refused"
+    )
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(map(_toml, names[:_LISTED])) + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
+
+
+def _header_of(kind: Kind, path: Path) -> tuple[str, ...]:
+    """Columns of one more file of a kind, read as that was; none where it cannot be."""
+    try:
+        if kind.format == "parquet":
+            import pyarrow.parquet as pq
+
+            return tuple(pq.read_schema(path).names)
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as handle:
+            start = handle.read(_HEADER)
+        text = codecs.getincrementaldecoder("utf-8-sig" if kind.encoding == "utf-8" else kind.encoding)("replace").decode(start)
+        return tuple(next(_records(text, kind.delimiter), ()))
+    except (OSError, EOFError, ValueError, RuntimeError, zlib.error, csv.Error):
+        return ()
 
 
 def _records(text: str, delimiter: str) -> Iterator[list[str]]:
@@ -379,6 +424,20 @@ def _recognise_values(con: duckdb.DuckDBPyConnection, kind: Kind, contract: Cont
         kind.doubts.append("no day is past the 12th, so its dates may also be month first (%m/%d/%Y)")
 
 
+def _recognise_times(con: duckdb.DuckDBPyConnection, kind: Kind) -> None:
+    """Format of times of a file that is no feed's yet: the one in which most columns can be read whole."""
+    about = Property(name="v", logicalType="timestamp", description="A time.")
+    columns = [values for column in zip(*kind.rows, strict=True) if (values := [value for value in column if value])]
+    # A wide file has many columns, and few of them are times
+    columns = [values for values in columns if all(re.search(r"\d{1,4}[-/. ]\w{1,3}[-/. ]\d", value) for value in values)]
+
+    def read(form: str | None) -> int:
+        counted = f"select count(*) = count({cast(about, 'v', Dialect('UTC', form))}) from (select unnest($1::varchar[]) as v)"
+        return sum(con.execute(counted, [values]).fetchone()[0] for values in columns)
+
+    kind.datetime_format = max(_TIMES, key=read)
+
+
 def _has_commas(values: tuple[str, ...]) -> bool:
     """Whether a column is numbers with a decimal comma."""
     there = [value for value in values if value]
@@ -405,6 +464,8 @@ def _skeleton(kind: Kind) -> Iterator[str]:
     yield "# [[feed]]"
     yield '# feed = "?"'
     yield from map(_comment, _written(kind))
+    if kind.datetime_format is None:
+        yield '# # datetime_format = "%d/%m/%Y %H:%M"   # of its times, where they are not ISO 8601 (2026-01-31 09:30)'
     yield "# [feed.columns]"
     yield from (_comment(f"? = {_toml(name)}") for name in kind.header)
 

@@ -400,7 +400,8 @@ def _quarantined(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
 def _not_taken(con: duckdb.DuckDBPyConnection, settings: Settings, asked: Question, feeds: list[str]) -> list[dict[str, Any]]:
     """Deliveries for the days asked that gave no rows, and whatever is held up: it may hold rows of any day.
 
-    What has not come is missing from the time on at which it is due, and not where somebody answers for that.
+    What has not come is missing from the time on at which it is due, not before the feed's first delivery, and not where
+    somebody answers for that.
     """
     try:
         due = warehouse.due_through(settings.config, feeds)
@@ -423,6 +424,8 @@ def _not_taken(con: duckdb.DuckDBPyConnection, settings: Settings, asked: Questi
             unnest(generate_series(cast($first as timestamp), cast($last as timestamp), interval 1 day)) as g(d)
         where f.is_on and f.feed in (select unnest($feeds)) and cast(d as date) <= (select data_through from ops.clock)
             and (f.expected = 'daily' or (f.expected = 'weekdays' and isodow(d) < 6))
+            -- as in ops.feed_states: before its first delivery a feed is missed by nobody
+            and cast(d as date) > (select min(x.delivery_day) from ops.deliveries x where x.feed = f.feed)
             and not exists (from ops.deliveries x where x.feed = f.feed and x.delivery_day = cast(d as date))
             and not exists (
                 from ops.acceptances a

@@ -411,6 +411,10 @@ def _headline(report: dict[str, Any]) -> str:
     failed = _causes(report)
     match report["outcome"]:
         case "published":
+            silent = [gate["subject"] for gate in report["gates"] if (gate["gate"], gate["state"]) == ("arrival", "warning")]
+            if silent:
+                named = ", ".join(silent[:_NAMED]) + (f" and {len(silent) - _NAMED} more" if len(silent) > _NAMED else "")
+                return f"Published through {readers['data_through']}, but nothing has come for long of {named}."
             return f"Published: every feed is up to date, through {readers['data_through']}."
         case "published_stale":
             feeds = ", ".join(_stale_text(state) for state in report["stale"])

@@ -381,6 +381,14 @@ def test_a_day_that_somebody_answers_for_is_not_missing(shop: Path, tmp_path: Pa
     assert _ask(home, "net_sales", THIRD)["not_taken"] == []
 
 
+def test_a_day_before_the_first_delivery_is_not_missing(shop: Path, tmp_path: Path) -> None:
+    """A first file may hold history: nobody misses files of the days before it."""
+    home = Path(shutil.copytree(shop, tmp_path / "home", symlinks=True))
+    with warehouse.connect(Settings(home)) as con:
+        con.execute("update ops.deliveries set delivery_day = $1 where feed = 'orders'", [THIRD + timedelta(days=1)])
+    assert _ask(home, "net_sales", THIRD)["not_taken"] == []
+
+
 def test_the_release_the_run_and_what_was_said_before(shop: Path) -> None:
     found = _ask(shop, "net_sales", FIRST, country="NL")
     name = release.current(Settings(shop))

@@ -301,6 +301,45 @@ def test_the_days_there_are_say_when_a_file_is_expected(
     assert ("expected" not in text) if line is None else (f"\n{line}" in text and "irregular" in text)
 
 
+@pytest.mark.parametrize(
+    ("cells", "form"),
+    [(("31.01.2026 09:30", "01.02.2026 10:00"), "%d.%m.%Y %H:%M"), (("2026-01-31", "2026-02-01"), None), (("rot", "blau"), None)],
+)
+def test_the_skeleton_says_how_times_are_written(cells: tuple[str, ...], form: str | None, tmp_path: Path) -> None:
+    """As recognised; else the rule, as a comment."""
+    text, kinds, _ = _drafted(tmp_path, liste_DAY_csv="Nummer;Wann\n" + "".join(f"{n};{cell}\n" for n, cell in enumerate(cells)))
+    assert kinds["liste_{day}.csv"].datetime_format == form
+    skeleton = tomllib.loads(re.sub(r"^# ", "", text[text.index("# [[feed]]") :], flags=re.MULTILINE).replace("? =", "", 1)[:-1]
+                             .split("[feed.columns]")[0])  # fmt: skip
+    assert skeleton["feed"][0].get("datetime_format") == form and ("# # datetime_format = " in text) == (form is None)
+
+
+def test_files_of_a_kind_with_other_columns_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The newest is looked at; the one of the 30th has a column less and one more, that of the 29th has them in another order."""
+    _, kinds, _ = _drafted(
+        tmp_path,
+        **{
+            "tickets_2026-01-29.csv": "opened;requester;ticket\n2026-01-29;C1;1\n",
+            "tickets_2026-01-30.csv": "ticket;opened;Land\n2;2026-01-30;NL\n",
+            "tickets_2026-01-31.csv": "ticket;requester;opened\n3;C2;2026-01-31\n",
+            "tickets_2026-02-01.csv": "",
+        },
+    )
+    (doubt,) = kinds["tickets_{day}.csv"].doubts
+    assert doubt == (
+        '1 of its 4 files have other columns; tickets_2026-01-30.csv is without "requester" and with "Land": a file that lacks a '
+        "mapped column is refused"
+    )
+
+
+def test_files_without_columns_are_nothing_to_draft_from(cx_home: Path) -> None:
+    (cx_home / "landing").mkdir()
+    (cx_home / "landing" / "orders_2026-01-31.csv").touch()
+    with pytest.raises(ConfigError, match=r"no file in .* has columns \(orders_\{day\}\.csv: empty\)"):
+        CliRunner().invoke(cli.app, ["init"], catch_exceptions=False)
+    assert not (cx_home / "landing" / "cx.toml").exists()
+
+
 def test_workbooks_are_said_to_be_skipped(cx_home: Path) -> None:
     (cx_home / "landing" / "shop").mkdir(parents=True)
     (cx_home / "landing" / "shop" / "orders_2026-01-31.xlsx").write_bytes(b"PK")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
 import pytest
 
+from data_quality.contract import load_contracts
 from orchestration.lib import ingest, rereading
 from orchestration.settings import ConfigError
 from tests.landing import Home
@@ -350,6 +352,24 @@ def test_what_cx_toml_gets_wrong_is_named_and_leaves_the_delivery_pending(home: 
     home.configure(CONFIG)
     home.load("refunds")
     assert keys(home) == ["a"]
+
+
+def test_what_a_blank_score_is_told_to_be_mapped_to_works(home: Home) -> None:
+    """The rule's message has a line for cx.toml: with it a blank score is no answer, and no bad row."""
+    (rule,) = [rule for rule in load_contracts()["survey_responses"].quality if rule.name == "completed_has_answer"]
+    line = re.search(r"status = \{.*\}$", rule.description)[0]
+    feed = "[[feed]]\nfeed = 'survey_responses'\npattern = 's_{day}.csv'\nformat = 'csv'\n[feed.constants]\n"
+    constants = "survey_id = 's'\nmetric_kind = 'nps'\n"
+    home.put("s_2026-01-05.csv", "response_id,answered_at,Score\n1,2026-01-05,9\n2,2026-01-05,\n")
+    home.configure(feed + constants + "status = 'completed'\n[feed.columns]\nscore = 'Score'\n")
+    assert home.load("survey_responses").rows_quarantined == 1
+    assert home.rows("select unnest(reasons) from ops.quarantine") == [(f"completed_has_answer: {rule.description}",)]
+    home.configure(feed + constants + f"[feed.columns]\nscore = 'Score'\n{line}\n")
+    rereading.reset_feeds(home.con, home.settings, ["survey_responses"])
+    assert home.load("survey_responses").rows_quarantined == 0
+    assert home.rows("select response_id, status, _exclusion from raw.survey_responses order by 1") == [
+        ("1", "completed", None), ("2", "partial", "not_completed"),
+    ]  # fmt: skip
 
 
 def test_a_file_that_two_patterns_of_a_feed_match_is_a_configuration_error(home: Home) -> None:

@@ -356,6 +356,15 @@ def test_cx_reports_a_run_that_never_began(settings: Settings, capsys: pytest.Ca
     assert "Not begun" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("state", "said"), [("warning", "but nothing has come for long of cases"), ("passed", "every feed is up")]
+)
+def test_a_silent_feed_is_not_said_to_be_up_to_date(state: str, said: str) -> None:
+    gates = [{"gate": "arrival", "subject": "cases", "state": state}, {"gate": "volume", "subject": "orders", "state": "warning"}]
+    told = {"outcome": "published", "gates": gates, "readers": {"release": "r", "data_through": "2026-11-22"}, "problems": []}
+    assert said in report._headline(told) and "2026-11-22" in report._headline(told)
+
+
 def test_what_is_late_hides_no_refused_file(tmp_path: Path) -> None:
     """Nine feeds are late, one of them because its file was refused: that comes first, the others in one line."""
     feeds = ["cases", *(f"feed{n}" for n in range(8))]
