@@ -311,7 +311,8 @@ def _print_explanation(found: dict[str, Any]) -> None:
     else:
         out.print(f"published   {published['release']} at {published['published_at']} by run {published['run_id']}")
         if not found["warehouse"]["is_published"]:
-            out.print(f"            the warehouse says {figure(found['warehouse'])}, and that is what the rows below add up to")
+            rows = "" if found["rows_not_listed"] else ", and that is what the rows below add up to"
+            out.print(f"            the warehouse says {figure(found['warehouse'])}{rows}")
     definition = found["definition"]
     out.print(f"definition  {definition['description']}")
     for column, about in definition["columns"].items():
@@ -319,14 +320,21 @@ def _print_explanation(found: dict[str, Any]) -> None:
     out.print(f"            {definition['sql']}, version {definition['version']}")
     if published and published["definition"] != definition["version"]:
         out.print(f"            the published figure was made by version {published['definition']}: run cx nightly")
-    if not found["rows_add_up"]:
+    if found["rows_not_listed"]:
+        out.print(f"rows        {found['rows_not_listed']}")
+    elif not found["rows_add_up"]:
         out.print("warning     the source rows do not add up to the warehouse's parts: run cx rebuild, and report it")
     restated = [
         {key: row[key] for key in ("published_at", "kind", "cause", "dimensions", "old_parts", "new_parts", "deliveries")}
         for row in (published or {}).get("restatements", [])
     ]
     _print_some("what earlier releases said", restated, len(restated), found["limit"])
-    _print_some("deliveries behind it", found["deliveries"], len(found["deliveries"]), found["limit"])
+    _print_some(
+        "deliveries for the day" if found["rows_not_listed"] else "deliveries behind it",
+        found["deliveries"],
+        len(found["deliveries"]),
+        found["limit"],
+    )
     _print_some("source rows", found["rows"], found["rows_total"], found["limit"])
     _print_some("left out", found["left_out"], len(found["left_out"]), len(found["left_out"]))
     _print_some("older versions of these rows", found["superseded"], found["superseded_total"], found["limit"])

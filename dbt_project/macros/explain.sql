@@ -39,6 +39,72 @@ from (
 where metric_date <= {{ data_through() }} or (metric_date is null and part = 'left_out')
 {%- endmacro %}
 
+{# Why a row of stg_contacts is no inbound contact that somebody handled; NULL for one that is. #}
+{% macro not_handled(c) -%}
+case
+  when {{ c }}._exclusion is not null then {{ c }}._exclusion
+  when {{ c }}.direction <> 'inbound' then 'is ' || {{ c }}.direction
+  when {{ c }}.outcome <> 'handled' then 'nobody handled it: ' || {{ c }}.outcome
+end
+{%- endmacro %}
+
+{#
+  One row per staged visit and event of a visit: what it adds to the visit, why it is left out, and whose visit it is. A visit counts
+  on its own row, or on its first event where the export has no visits.
+#}
+{% macro visit_rows() -%}
+with headers as (
+  select * from {{ ref('stg_web_sessions') }}
+),
+
+events as (
+  select
+    *, row_number() over (partition by session_id order by occurred_at, event_id) = 1 as is_first,
+    min(event_day) over (partition by session_id) as first_day,
+    arg_min(device, (occurred_at, event_id)) over (partition by session_id) as session_device,
+    min(_exclusion) over (partition by session_id) as session_exclusion
+  from {{ ref('stg_page_events') }}
+),
+
+-- what a session's own row does not say, its events add up to
+visits as (
+  select
+    h.session_id, h._key, 'web_sessions' as feed, 'visit' as note, true as adds, h.engaged_seconds, h.page_views, h.clicks, false as makes_engaged,
+    h.session_day, coalesce(h.device, e.session_device, 'unknown') as device, coalesce(h.channel, 'unknown') as channel,
+    coalesce(h._exclusion, 'an event of it is left out: ' || e.session_exclusion) as exclusion
+  from headers h
+  left join events e on h.session_id = e.session_id and e.is_first
+
+  union all
+
+  select
+    e.session_id, e._key, 'page_events', e.event, h.session_id is null and e.is_first,
+    case when h.engaged_seconds is null then e.engaged_seconds end,
+    case when h.page_views is null and e.event = 'page_view' then 1 end,
+    case when h.clicks is null and e.event = 'click' then 1 end,
+    h.has_key_event is null and e.event = 'key_event',
+    coalesce(h.session_day, e.first_day), coalesce(h.device, e.session_device, 'unknown'), coalesce(h.channel, 'unknown'),
+    coalesce(e._exclusion, 'its visit is left out: ' || coalesce(h._exclusion, e.session_exclusion))
+  from events e
+  left join headers h on e.session_id = h.session_id
+)
+
+select
+  v.session_day as metric_date, v.device, v.channel, v.session_id as entity, v.feed, v._key, v.note,
+  coalesce(v.exclusion, x.reason) as left_out, i.person_id, i.is_engaged, v.adds,
+  case when i.session_id is not null and v.adds then 1 end as sessions,
+  case when i.is_engaged then case when v.adds then 1 when v.makes_engaged then 0 end end as engaged_sessions,
+  case when v.adds and i.person_id is not null then 1 end as known_sessions,
+  case when i.session_id is not null then v.engaged_seconds end as engaged_seconds,
+  case when i.session_id is not null then v.page_views end as page_views,
+  case when i.session_id is not null then v.clicks end as clicks,
+  case when i.session_id is not null and coalesce(v.page_views, v.clicks) is not null
+    then coalesce(v.page_views, 0) + coalesce(v.clicks, 0) end as touches
+from visits v
+left join {{ ref('int_sessions') }} i on v.session_id = i.session_id
+left join {{ ref('int_excluded_sessions') }} x on v.session_id = x.session_id
+{%- endmacro %}
+
 {# Orders in another currency than the reporting one, with the rate of their day; NULL while it is not known. #}
 {% macro order_rates() -%}
 select c.order_id, c.rate_key, x.rate
@@ -190,6 +256,165 @@ select
   cast(row_number() over (partition by person_id, day order by feed, _key) = 1 as integer) as adds
 from ({{ order_rows() }})
 where person_id is not null and day is not null and {{ counts_as_activity() }}
+{%- endmacro %}
+
+{#
+  The source row that tells of a case that counts, with its columns of int_cases, and, where the export says otherwise when it was
+  raised, the event that opened it. `adds` is 1 on one row of each case, so that a case is counted once.
+#}
+{% macro case_rows() -%}
+select
+  i.*, r.feed, r._key, case when r.feed = 'cases' then 'case' else 'the event that opened it' end as told_by,
+  cast(row_number() over (partition by i.case_id order by r.feed = 'cases' desc, r._key) = 1 as integer) as adds
+from {{ ref('int_cases') }} i
+join (
+  select case_id, 'cases' as feed, _key, null as opened_at from {{ ref('stg_cases') }} where _exclusion is null
+  union all
+  select e.case_id, 'case_events', e._key, e.occurred_at
+  from {{ ref('stg_case_events') }} e
+  left join {{ ref('stg_cases') }} c on e.case_id = c.case_id
+  where e.event = 'opened' and e._exclusion is null and c.opened_at is null
+) r on i.case_id = r.case_id and (r.feed = 'cases' or i.raised_at = r.opened_at)
+{%- endmacro %}
+
+{# One row per criterion of an evaluation that counts, with its columns of int_evaluations and the criterion's own weighted points. #}
+{% macro criterion_rows() -%}
+select
+  q.evaluation_id, q.criterion, q._key, i.contact_id, i.agent_id, i.contact_day, i.channel, i.topic, i.queue, i.is_sampled,
+  i.points_earned, i.points_possible, i.is_auto_failed,
+  not coalesce(q.is_not_applicable, false) and q.points_earned is not null and q.points_possible is not null as applies,
+  coalesce(q.weight, 1) * q.points_earned as earned, coalesce(q.weight, 1) * q.points_possible as possible,
+  row_number() over (partition by i.evaluation_id order by q.criterion) = 1 as is_first
+from {{ ref('stg_qa_evaluations') }} q
+join {{ ref('int_evaluations') }} i on q.evaluation_id = i.evaluation_id
+where q._exclusion is null
+{%- endmacro %}
+
+{#
+  The source row by which each known person began: the first order or contract, an order before a contract of the same day.
+#}
+{% macro first_signs() -%}
+select person_id, day, feed, _key, note
+from (
+  select person_id, day, 'orders' as kind, feed, _key, note from ({{ order_rows() }}) where orders = 1
+  union all
+  select t.person_id, t.started_day, 'subscriptions', 'subscriptions', s._key, 'contract'
+  from {{ ref('int_contract_terms') }} t
+  join {{ ref('stg_subscriptions') }} s on t.subscription_id = s.subscription_id
+)
+where person_id is not null and day is not null
+qualify row_number() over (partition by person_id order by day, kind, feed, _key) = 1
+{%- endmacro %}
+
+{#
+  The persons behind cohorts by month: from a relation with person_id, day, feed, _key, adds (1 on one row of each person and day)
+  and the columns that cohorts are split by.
+#}
+{% macro cohort_rows(activity, dimensions=[]) -%}
+with activity as (
+  select
+    *,
+    cast(date_trunc('month', day) as date) as activity_month,
+    -- a person is counted once a month, on the first sign of life in it
+    min(day) over (partition by person_id, date_trunc('month', day)) as counted_on,
+    cast(date_trunc('month', min(day) over (partition by person_id)) as date) as cohort_month,
+    max(day) over (partition by person_id) as last_day
+  from ({{ activity }})
+  where day <= {{ data_through() }}
+),
+
+months as (
+  select
+    c.cohort_month,
+    cast(m as integer) as months_since,
+    cast(c.cohort_month + to_months(cast(m as integer)) as date) as activity_month
+  from (select distinct cohort_month from activity) c,
+    unnest(generate_series(0, datediff('month', c.cohort_month, {{ data_through() }}))) as g(m)
+)
+
+select
+  m.activity_month as metric_date, m.cohort_month, m.months_since, {% for name in dimensions -%} a.{{ name }}, {% endfor %}a.person_id as entity, a.feed, a._key,
+  'first activity' as note, cast(null as varchar) as left_out,
+  a.adds as customers, cast(null as integer) as active, cast(null as integer) as active_or_later
+from months m
+join activity a on a.cohort_month = m.cohort_month and a.activity_month = m.cohort_month and a.day = a.counted_on
+
+union all
+
+select
+  m.activity_month, m.cohort_month, m.months_since, {% for name in dimensions -%} a.{{ name }}, {% endfor %}a.person_id, a.feed, a._key,
+  'first activity of the month', null, null, a.adds, null
+from months m
+join activity a on a.cohort_month = m.cohort_month and a.activity_month = m.activity_month and a.day = a.counted_on
+
+union all
+
+select
+  m.activity_month, m.cohort_month, m.months_since, {% for name in dimensions -%} a.{{ name }}, {% endfor %}a.person_id, a.feed, a._key,
+  'last activity so far', null, null, null, a.adds
+from months m
+join activity a on a.cohort_month = m.cohort_month and a.activity_month >= m.activity_month and a.day = a.last_day
+{%- endmacro %}
+
+{#
+  The orders behind int_active_customers (basis orders): one row per day, period that ends on it, and order in it. A person
+  is active by the last order of the period; `records` and `known_records` are of all orders; who lapses on a day does so by
+  an order that is no longer in the period.
+#}
+{% macro active_order_rows() -%}
+select
+  c.metric_date, c.period, coalesce(o.person_id, o.order_id) as entity, o.feed, o._key,
+  o.note || ' of ' || o.order_id || ', ' || o.day || case when o.person_id is null then ', of no known person' else '' end as note,
+  1 as records,
+  case when o.person_id is not null then 1 end as known_records,
+  case when o.adds = 1 and c.metric_date < o.next_day then 1 end as active,
+  case when o.adds = 1 and c.metric_date < o.next_day and o.life_orders >= 2 then 1 end as repeaters,
+  case when o.adds = 1 and o.day = c.metric_date and o.previous_day is null then 1 end as new_customers,
+  case when o.adds = 1 and o.day = c.metric_date and o.previous_day + c.n < o.day then 1 end as reactivated,
+  null as lapsed
+from ({{ order_periods() }}) c
+join ({{ orders_of_life() }}) o on o.day >= c.start_day and o.day <= c.metric_date
+
+union all
+
+select
+  o.day + w.n, w.period, o.person_id, o.feed, o._key, 'last ' || o.note || ' of ' || o.order_id || ', ' || o.day,
+  null, null, null, null, null, null, 1
+from ({{ orders_of_life() }}) o
+cross join (values ('trailing_30d', 30), ('trailing_90d', 90), ('trailing_365d', 365)) as w(period, n)
+where o.adds = 1 and o.next_day > o.day + w.n
+{%- endmacro %}
+
+{# Every day since the first order with each period that ends on it; n is the length of a trailing one. #}
+{% macro order_periods() -%}
+select
+  metric_date, p.period, p.n,
+  case when n is not null then metric_date - n + 1 else cast(date_trunc(period, metric_date) as date) end as start_day
+from (
+  select cast(d as date) as metric_date
+  from (select min(order_day) as first_day from {{ ref('int_orders') }} where is_sale) f,
+    unnest(generate_series(cast(f.first_day as timestamp), cast({{ data_through() }} as timestamp), interval 1 day)) as g(d)
+)
+cross join (values
+  ('day', null), ('week', null), ('month', null), ('quarter', null), ('trailing_30d', 30), ('trailing_90d', 90), ('trailing_365d', 365)
+) as p(period, n)
+{%- endmacro %}
+
+{# Orders with the person's days of an order before and after, and how many they had by the end of the day; `adds` once a day. #}
+{% macro orders_of_life() -%}
+select o.*, d.previous_day, d.next_day, d.life_orders,
+  cast(o.person_id is not null and row_number() over (partition by o.person_id, o.day order by o.feed, o._key) = 1 as integer) as adds
+from ({{ order_rows() }}) o
+left join (
+  select
+    person_id, day, sum(count(*)) over of_person as life_orders,
+    lag(day) over of_person as previous_day, lead(day, 1, date '9999-12-31') over of_person as next_day
+  from ({{ order_rows() }})
+  where orders = 1 and person_id is not null and day is not null
+  group by person_id, day
+  window of_person as (partition by person_id order by day)
+) d on o.person_id = d.person_id and o.day = d.day
+where o.orders = 1 and o.day is not null
 {%- endmacro %}
 
 {#

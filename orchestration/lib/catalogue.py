@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from orchestration.lib.dbt_manifest import filter_of, manifest_json
+from orchestration.lib.dbt_manifest import explained_marts, filter_of, manifest_json
 from orchestration.lib.registry import LANGUAGES, Entry, entries
 from orchestration.settings import PROJECT_ROOT, Business
 
@@ -123,33 +123,35 @@ def render() -> str:
         "the metrics that answer it, and what holds them: dbt unit tests with hand-computed cases (unit), reconciliation tests",
         "on every run (run), counts kept in plain Python for simulated companies (books), end-to-end tests that name the mart",
         "(e2e), and real or published figures. Every metric is besides held to MetricFlow's own SQL and, where its parts add up,",
-        "rolled up from days to quarters (`tests/e2e/test_metrics.py`). **missing** is meant as it says.",
+        "rolled up from days to quarters (`tests/e2e/test_metrics.py`). **missing** is meant as it says. `cx explain`",
+        "goes from a value to the rows of the exports that add up to it, or to the deliveries of its day ([why.md](why.md)).",
     ]
     for subject, asked in ASKED.items():
         lines += [
             "",
             f"## {subject}",
             "",
-            "| asked | metric | mart | class | formula | held by | figure |",
-            "|---|---|---|---|---|---|---|",
+            "| asked | metric | mart | class | formula | explained to | held by | figure |",
+            "|---|---|---|---|---|---|---|---|",
         ]
         for name, patterns in asked.items():
             found = [entry for entry in known.values() if any(fnmatchcase(entry.name, pattern) for pattern in patterns)]
             answering |= {entry.name: name for entry in found}
             if not found and TABLES.get(name) in _models():
-                lines.append(f"| `{name}` | a table, no number | `{TABLES[name]}` | | | {_held_by(TABLES[name])} | |")
+                lines.append(f"| `{name}` | a table, no number | `{TABLES[name]}` | | | | {_held_by(TABLES[name])} | |")
             elif not found and name in VIEWS:
                 about, held_by = VIEWS[name]
-                lines.append(f"| `{name}` | {about} | view `{name}` | as parent | | `{held_by}` | |")
+                lines.append(f"| `{name}` | {about} | view `{name}` | as parent | | | `{held_by}` | |")
             elif not found:
-                lines.append(f"| `{name}` | **missing** | | | | | |")
+                lines.append(f"| `{name}` | **missing** | | | | | | |")
             for n, entry in enumerate(found):
                 lines.append(_row(f"`{name}`" if n == 0 else "", entry))
             absent = [p for p in patterns if "*" not in p and found and not any(fnmatchcase(e.name, p) for e in found)]
-            lines += [f"| | `{pattern}` **missing** | | | | | |" for pattern in absent if pattern != name or found]
+            lines += [f"| | `{pattern}` **missing** | | | | | | |" for pattern in absent if pattern != name or found]
     others = [entry for name, entry in known.items() if name not in answering]
     if others:
-        lines += ["", "## Besides", "", "| metric | mart | class | formula | held by | figure |", "|---|---|---|---|---|---|"]
+        lines += ["", "## Besides", "", "| metric | mart | class | formula | explained to | held by | figure |"]
+        lines += ["|---" * 7 + "|"]
         lines += [_row("", entry).removeprefix("| ") for entry in others]
     missing = [
         name
@@ -163,6 +165,12 @@ def render() -> str:
         f"{len(known)} metrics answer {count - len(missing)} of {count} names."
         + (f" Missing: {', '.join(missing)}." if missing else ""),
     ]
+    by_rows = sum(entry.mart in explained_marts() for entry in known.values())
+    others = sorted({entry.mart for entry in known.values()} - explained_marts())
+    lines += ["", "## How far `cx explain` goes", ""]
+    lines += [f"To the rows of the exports that add up to it, for {by_rows} of {len(known)} metrics."]
+    if others:
+        lines += ["To the deliveries of the day, for those of", f"{', '.join(f'`{mart}`' for mart in others)}."]
     heads = ["metric", "unit", "good is", "final after", "version", "owner", *LANGUAGES]
     lines += [
         "",
@@ -193,7 +201,7 @@ def _row(asked: str, entry: Entry) -> str:
     figure = "; ".join(f"{one['figure']} ({one['source']})" for one in figures().get(entry.name, []))
     return (
         f"| {asked} | `{entry.name}` | `{entry.mart}` | {entry.additivity} | {_cell(entry.formula)} "
-        f"| {_held_by(entry.mart)} | {_cell(figure)} |"
+        f"| {'rows' if entry.mart in explained_marts() else 'deliveries'} | {_held_by(entry.mart)} | {_cell(figure)} |"
     ).replace("|  | `", "| | `")
 
 

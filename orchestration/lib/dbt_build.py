@@ -139,6 +139,11 @@ def compiled_analysis(settings: Settings, name: str) -> Any:
     Raises:
         ManifestError: there is no such file, or it does not compile.
     """
+    return compiled_analyses(settings, name)[0]
+
+
+def compiled_analyses(settings: Settings, name: str) -> list[Any]:
+    """The same of all files whose names match, as in `explain/*`, at the price of one: dbt's start is most of it."""
     from dbt.cli.main import dbtRunner
 
     os.environ["CX_WAREHOUSE"] = str(settings.warehouse)
@@ -151,7 +156,7 @@ def compiled_analysis(settings: Settings, name: str) -> Any:
         )  # fmt: skip
     if not outcome.success or not outcome.result.results:
         raise ManifestError(f"dbt could not compile analyses/{name}.sql: {outcome.exception or 'there is no such file'}")
-    return outcome.result.results[0].node
+    return [result.node for result in outcome.result.results]
 
 
 def _idle(settings: Settings, models: set[str]) -> set[str]:

@@ -285,6 +285,12 @@ def definition_of(model: str) -> str:
     return hashlib.sha256(json.dumps([nodes, macros], sort_keys=True).encode()).hexdigest()[:12]
 
 
+@cache
+def explained_marts() -> frozenset[str]:
+    """Marts of which `cx explain` lists the source rows: those with a file in analyses/explain."""
+    return frozenset(path.stem for path in (DBT_PROJECT_DIR / "analyses" / "explain").glob("*.sql"))
+
+
 def marts_on(feeds_on: set[str]) -> list[str]:
     """Marts of which at least one feed is configured; the others are switched off, visibly, in the release."""
     return [name for name, mart in marts().items() if mart.feeds & feeds_on]

@@ -1,7 +1,8 @@
 """Why a number is what it is: its parts, its definition, and the rows of the exports that add up to it.
 
 Belongs here: finding the published value, the source rows behind it and the rows left out. Does not: the lineage of a
-mart, which is SQL (`dbt_project/analyses/explain/<mart>.sql`, contract in `macros/explain.sql`), or printing (`cli`).
+mart, which is SQL (`dbt_project/analyses/explain/<mart>.sql`, contract in `macros/explain.sql`), or printing (`cli`). Of a
+mart without such a file everything is told but the rows.
 
 Nothing is written but temporary tables. Values of a question are bound, never part of a SQL text; names in a text are
 those of the project's own columns.
@@ -22,10 +23,11 @@ import duckdb
 
 from data_quality.rules import ident, literal
 from orchestration.lib import release, warehouse
-from orchestration.lib.dbt_build import compiled_analysis
+from orchestration.lib.dbt_build import compiled_analyses
 from orchestration.lib.dbt_manifest import (
     Metric,
     definition_of,
+    explained_marts,
     manifest_json,
     marts,
     marts_on,
@@ -98,14 +100,11 @@ def explain(settings: Settings, name: str, day: date, by: dict[str, str], limit:
     for dimension in by:
         if dimension not in asked.dimensions:
             raise ExplainError(f"{name} has no dimension '{dimension}'; there is {', '.join(asked.dimensions) or 'none'}")
-    if not (DBT_PROJECT_DIR / "analyses" / "explain" / f"{metric.mart}.sql").exists():
-        raise ExplainError(
-            f"nobody has written down yet which source rows make up {metric.mart}; its SQL is in dbt_project/models/marts"
-        )
     if not settings.warehouse.exists():
         raise ExplainError(f"no warehouse at {settings.warehouse}: run cx nightly or cx backfill first")
     published = _published(settings, asked)
-    sql, feeds = _lineage(settings, metric.mart)
+    has_rows = metric.mart in explained_marts()
+    sql, feeds = lineages(settings, metric.mart)[metric.mart] if has_rows else (None, sorted(marts()[metric.mart].feeds))
     with _open(settings) as con:
         _check_question(con, asked)
         candidate = _figure(con, "marts", asked)
@@ -128,13 +127,22 @@ def explain(settings: Settings, name: str, day: date, by: dict[str, str], limit:
             },
             "definition": _definition(metric),
         }
-        _find_rows(con, asked, sql, feeds)
-        sums = _dicts(con, f"select {_sums(metric)} from source_rows")[0]
-        found["rows_add_up"] = _is_same(sums, candidate.parts)
-        found["deliveries"] = _deliveries(con, asked)
-        found["rows"], found["rows_total"] = _rows(con, asked, limit)
-        found["superseded"], found["superseded_total"] = _superseded(con, feeds, limit)
-        found["left_out"] = _left_out(con)
+        if sql is None:
+            found |= {"rows": [], "rows_total": 0, "superseded": [], "superseded_total": 0, "left_out": [], "rows_add_up": None}
+            found["rows_not_listed"] = (
+                f"the source rows of {metric.mart} are not listed; its SQL is {found['definition']['sql']}, "
+                "and the deliveries are those of its feeds for the day"
+            )
+            _find_deliveries(con, asked, feeds)
+            found["deliveries"] = _deliveries_of_day(con)
+        else:
+            _find_rows(con, asked, sql, feeds)
+            sums = _dicts(con, f"select {_sums(metric)} from source_rows")[0]
+            found["rows_add_up"], found["rows_not_listed"] = _is_same(sums, candidate.parts), None
+            found["deliveries"] = _deliveries(con, asked)
+            found["rows"], found["rows_total"] = _rows(con, asked, limit)
+            found["superseded"], found["superseded_total"] = _superseded(con, feeds, limit)
+            found["left_out"] = _left_out(con)
         found["quarantined"] = _quarantined(con)
         found["not_taken"] = _not_taken(con, settings, asked, feeds)
     return _plain(found)
@@ -196,9 +204,9 @@ def _check_question(con: duckdb.DuckDBPyConnection, asked: Question) -> None:
 
 
 def value_of(metric: Metric, parts: dict[str, Any]) -> Any:
-    """The metric's value of its parts: the only part, or the first one divided by those of the denominator."""
-    if len(metric.parts) == 1:
-        return parts[metric.parts[0]]
+    """The metric's value of its parts: the one that is the value, or the first one divided by those of the denominator."""
+    if len(metric.parts) == 1 or metric.value in metric.parts:
+        return parts[metric.value if metric.value in metric.parts else metric.parts[0]]
     above = (parts[metric.parts[0]] or 0) - sum(parts[part] or 0 for part in metric.minus)
     below = sum(parts[part] or 0 for part in metric.denominator)
     return metric.scale * float(above) / float(below) if below else None
@@ -285,9 +293,12 @@ def _definition(metric: Metric) -> dict[str, Any]:
 # ---- the rows --------------------------------------------------------------------------------------------------------
 
 
-def _lineage(settings: Settings, mart: str) -> tuple[str, list[str]]:
-    """The mart's explanation as SQL for this warehouse, and the feeds it reads."""
-    node = compiled_analysis(settings, f"explain/{mart}")
+def lineages(settings: Settings, marts: str) -> dict[str, tuple[str, list[str]]]:
+    """By mart (or all that match, `*`) its explanation as SQL for this warehouse, and the feeds it reads."""
+    return {node.name: _lineage(node) for node in compiled_analyses(settings, f"explain/{marts}")}
+
+
+def _lineage(node: Any) -> tuple[str, list[str]]:
     staged = sorted(u.split(".")[-1] for u in node.depends_on.nodes if u.split(".")[-1].startswith("stg_"))
     return node.compiled_code, [name.removeprefix("stg_") for name in staged]
 
@@ -299,7 +310,7 @@ def _find_rows(con: duckdb.DuckDBPyConnection, asked: Question, sql: str, feeds:
     A row left out that has no day is told where its delivery is concerned.
     """
     conditions = ["(metric_date = $day or metric_date is null)", "(part is null or part in (select unnest($parts)))"]
-    conditions.append(f"(part is null or ({asked.metric.where}))")
+    conditions.append(f"coalesce(({asked.metric.where}), part is null)")
     conditions += [
         f"(cast({ident(name)} as varchar) = $by_{name} or (part is null and {ident(name)} is null))" for name in asked.by
     ]
@@ -316,13 +327,17 @@ def _find_rows(con: duckdb.DuckDBPyConnection, asked: Question, sql: str, feeds:
         for feed in feeds
     )
     con.execute(f"create temp table source_rows as from explained join ({staged}) using (feed, _key)")
+    _find_deliveries(con, asked, feeds, "select delivery from source_rows where part is not null union ")
+    con.execute("delete from source_rows where metric_date is null and delivery not in (from concerned)")
+
+
+def _find_deliveries(con: duckdb.DuckDBPyConnection, asked: Question, feeds: list[str], behind: str = "") -> None:
+    """The temporary table `concerned`: deliveries for the days asked, and those of the query `behind` (ends in `union`)."""
     con.execute(
-        "create temp table concerned as select delivery from source_rows where part is not null union "
-        "select delivery from ops.deliveries where delivery_day >= $first and delivery_day <= $last "
-        "and feed in (select unnest($feeds))",
+        f"create temp table concerned as {behind}select delivery from ops.deliveries where delivery_day >= $first "
+        "and delivery_day <= $last and feed in (select unnest($feeds))",
         {"first": asked.day, "last": asked.last_day, "feeds": feeds},
     )
-    con.execute("delete from source_rows where metric_date is null and delivery not in (from concerned)")
 
 
 def _sums(metric: Metric, form: str = "sum(contribution) filter (where part = {1})") -> str:
@@ -357,6 +372,18 @@ def _deliveries(con: duckdb.DuckDBPyConnection, asked: Question) -> list[dict[st
             date_trunc('second', d.taken_at) as taken_at, d.run_id
         from behind b left join ops.deliveries d on d.delivery = b.delivery and d.status = 'accepted'
         order by d.delivery_day, d.feed, d.file
+        """,
+    )
+
+
+def _deliveries_of_day(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    """Deliveries for the days asked, where nothing tells which of their rows are behind the number."""
+    return _dicts(
+        con,
+        """
+        select feed, delivery_day, file, rows_accepted as rows, date_trunc('second', taken_at) as taken_at, run_id
+        from ops.deliveries where status = 'accepted' and delivery in (from concerned)
+        order by delivery_day, feed, file
         """,
     )
 

@@ -1,16 +1,6 @@
 -- grain: one row per cell of new_customers_daily, part and source row (macros/explain.sql)
 with signs as (
-  -- one row a person and day: an order before a contract
-  select person_id, day, feed, _key, note
-  from (
-    select person_id, day, 'orders' as kind, feed, _key, note from ({{ order_rows() }}) where orders = 1
-    union all
-    select t.person_id, t.started_day, 'subscriptions', 'subscriptions', s._key, 'contract'
-    from {{ ref('int_contract_terms') }} t
-    join {{ ref('stg_subscriptions') }} s on t.subscription_id = s.subscription_id
-  )
-  where person_id is not null and day is not null
-  qualify row_number() over (partition by person_id order by day, kind, feed, _key) = 1
+  {{ first_signs() }}
 ),
 
 parts as (
