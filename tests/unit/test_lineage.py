@@ -11,7 +11,8 @@ from orchestration.lib.dbt_manifest import explained_marts, manifest_json, marts
 from orchestration.lib.explain import ExplainError, explain, value_of
 from orchestration.settings import Settings
 
-# Marts whose explanation is still to be written.
+# Marts whose rows are not listed: models, quantiles, what is made of other metrics, counts of all feeds at once; and the answers
+# of employees, of whom small groups are not published, so that nobody is told by them.
 EXPLAINED_LATER = {
     "sales_since_initiative", "survival", "repurchase_survival", "person_coverage_daily", "survey_pressure_daily",
     "employee_satisfaction_monthly", "experience_association_monthly", "experience_value_monthly", "clv_predicted_monthly",
