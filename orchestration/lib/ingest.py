@@ -943,7 +943,8 @@ def _write(
         )
         con.execute(
             "update ops.deliveries d set status = o.status, run_id = $1, reason = o.reason, gate = o.gate, "
-            "rows_bad = o.rows_bad, rows_read = case when o.status = 'repeated' then 0 else o.rows_read end, "
+            "rows_bad = case when o.status = 'repeated' then 0 else o.rows_bad end, "
+            "rows_read = case when o.status = 'repeated' then 0 else o.rows_read end, "
             "rows_quarantined = case when o.status = 'accepted' then o.rows_bad else 0 end, "
             "rows_accepted = case when o.status = 'accepted' then o.rows_read - o.rows_bad else 0 end "
             "from outcome o where d.delivery = o.delivery and d.status = 'pending'",
