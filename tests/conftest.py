@@ -11,6 +11,13 @@ os.environ["CX_ENV"] = "ci"
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The first module that asks for the whole company comes first, and makes it; its other readers last: none waits for it."""
+    readers = [item.path for item in items if "whole" in item.fixturenames]
+    first, others = readers[:1], set(readers)
+    items.sort(key=lambda item: 0 if item.path in first else 2 if item.path in others else 1)
+
+
 @pytest.fixture
 def real_data() -> Path:
     """Folder of the real data sets; the test is skipped where it is absent."""

@@ -40,6 +40,7 @@ def test_every_cell_is_what_bookkeeping_says(mart: str, whole: Whole) -> None:
     assert not found, f"{len(found)} differences, first: {found[:5]}"
 
 
+@pytest.mark.minutes  # random histories are held to a rebuild in every run (tests/property/test_histories.py)
 def test_nights_equal_a_rebuild(whole: Whole, tmp_path: Path) -> None:
     home = tmp_path / "home"
     shutil.copytree(whole.home, home, symlinks=True)

@@ -311,7 +311,8 @@ cli.main()
 """
 
 
-@pytest.mark.parametrize(("doing", "count"), [pytest.param("loading", 2, marks=pytest.mark.minutes), ("building", 15)])
+@pytest.mark.minutes
+@pytest.mark.parametrize(("doing", "count"), [("loading", 2), ("building", 15)])
 def test_an_interrupted_night_says_so_in_one_sentence(doing: str, count: int, home: Path, company: Company) -> None:
     """Ctrl-C reaches every process of the terminal: no traceback of anyone, exit code 1, and the next run goes on."""
     before, last = os.readlink(home / "releases" / "current"), company.start + timedelta(days=DAYS - 1)

@@ -12,6 +12,9 @@ import pytest
 
 from tests.company import release_of, run
 
+# The log is held to what every release said, in every run, by tests/property (replay.py); causes and deliveries are here.
+pytestmark = pytest.mark.minutes
+
 CONFIG = """
 [business]
 timezone = "Europe/Amsterdam"

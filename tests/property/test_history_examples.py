@@ -9,6 +9,8 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.histories import SNAPSHOTS, Content, History, Line, Night, Put, Step
 from tests.soak import run
 
@@ -42,6 +44,7 @@ def _line(order: str, line: str, price: int, **more: Any) -> dict[str, Any]:
     return {"order_id": order, "line_id": line, "quantity": 1, "unit_price": price, **more}
 
 
+@pytest.mark.minutes
 def test_which_name_of_a_content_counts_does_not_depend_on_when_it_came(tmp_path: Path) -> None:
     """The same content under three names, the first of them delivered last, with a correction between them by name."""
     said = _line("O1", "1", 1000, ordered_at=_at(0), person_id="P1")
