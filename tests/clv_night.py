@@ -4,7 +4,7 @@ Belongs here: one night of order lines through the functions of a run, with the 
 Does not: the models on plain arrays (`tests.clv_bench`), asserting a time.
 
 The customers are those of `tests.clv_bench`: three years of purchases, a fit of everybody, then one day more. Each night is a
-process of its own over a copy of one home. Without means neither built, nor judged, nor published: what the company's night
+process of its own over a copy of one home, and is done twice. Without means neither built, nor judged, nor published: what the company's night
 would cost if it did not predict. A night that closes a month keeps everybody's prediction besides, and scores the month.
 """
 
@@ -163,13 +163,14 @@ def main(
             settings.make_folders()
             begin(settings, day - timedelta(days=clv_bench.DAYS), day)
             found = {}
-            for kind in ("with", "without"):
+            for kind in ("with", "without", "without", "with"):  # of two the cheaper one: the machine does other things, too
                 copy = shutil.copytree(begun, Path(scratch) / kind, symlinks=True)
                 said = subprocess.run(
                     [sys.executable, "-m", "tests.clv_night", "--one", f"{day},{kind}", "--home", str(copy)],
                     stdout=subprocess.PIPE, check=True, text=True,
                 ).stdout  # fmt: skip
-                found[kind] = json.loads(said.splitlines()[-1])
+                told = json.loads(said.splitlines()[-1])
+                found[kind] = min(told, found.get(kind, told), key=lambda parts: parts["the night"])
                 shutil.rmtree(copy)
         print(f"\n{customers:,} customers, the night of {day} with {lines:,} order lines, CPU seconds")
         print(f"  {'':<40}{'with':>10}{'without':>10}{'more':>10}")
