@@ -4,8 +4,9 @@ Belongs here: one night of order lines through the functions of a run, with the 
 Does not: the models on plain arrays (`tests.clv_bench`), asserting a time.
 
 The customers are those of `tests.clv_bench`: three years of purchases, a fit of everybody, then one day more. Each night is a
-process of its own over a copy of one home, and is done twice. Without means neither built, nor judged, nor published: what the company's night
-would cost if it did not predict. A night that closes a month keeps everybody's prediction besides, and scores the month.
+process of its own over a copy of one home, and is done twice. Without means neither built, nor judged, nor published: what the
+company's night would cost if it did not predict. A night that closes a month keeps everybody's prediction besides, and scores
+the month.
 """
 
 from __future__ import annotations
