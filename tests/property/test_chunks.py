@@ -81,6 +81,8 @@ def _load(home: Home, chunk_files: int, dies_after: int | None = None) -> None:
         patch.setattr(ingest, "CHUNK_FILES", chunk_files)
         patch.setattr(ingest, "judge", _judged)
         home.take("refunds", date(2026, 1, 1), date(2026, 1, 10))
+        if anew := ingest.changed_reading(home.con, home.settings, ["refunds"]):
+            rereading.reset_feeds(home.con, home.settings, anew)
         home.runs += 1
         ingest.load_feed(home.con, home.settings, "refunds", f"run{home.runs}", progress)
 
@@ -121,6 +123,36 @@ def test_chunks_and_deaths_change_nothing(nights: list[dict[str, str]], kind: st
             _load(whole, 1000)
             assert _state(whole)[:2] == before[:2]
             assert _newest(_state(whole)[2]) == _newest(before[2])
+
+
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(NIGHTS, st.sampled_from(["append", "delta", "snapshot"]), st.integers(0, 3), st.integers(0, 5))
+def test_a_night_with_a_mapping_that_reads_nothing_takes_nothing_away(
+    nights: list[dict[str, str]], kind: str, slip: int, dies_after: int
+) -> None:
+    """Whatever was loaded before it stands after it, also where the run that reads anew dies; mended, a rebuild agrees."""
+    right = f"[[feed]]\nfeed = 'refunds'\npattern = 'r_{{day}}*.csv'\nformat = 'csv'\ndelivery = '{kind}'\n"
+    with tempfile.TemporaryDirectory() as folder, Home(Path(folder) / "home", right).open() as home:
+        for night, contents in enumerate(nights):
+            for file, content in contents.items():
+                if content != "gone":
+                    home.put(file, CONTENTS[content], mtime=night + 1)
+            home.configure(right + ("[feed.columns]\namount = 'amuont'\n" if night == slip else ""))
+            before = _state(home)[:2]
+            try:
+                _load(home, 1, dies_after)
+            except Died:
+                _load(home, 2)
+            assert not home.rows("from duckdb_tables() where table_name like '%before' and schema_name = 'raw'")
+            if night == slip:
+                assert _state(home)[:2] == before
+        home.configure(right)
+        _load(home, 1000)
+        before = _state(home)
+        rereading.reset_feeds(home.con, home.settings, ["refunds"])
+        _load(home, 1000)
+        assert _state(home)[:2] == before[:2]
+        assert _newest(_state(home)[2]) == _newest(before[2])
 
 
 KNOWN = [
