@@ -116,6 +116,7 @@ def _assert_clean(home: Path, company: Company, folder: Path) -> None:
     assert rows_that_differ(release_of(home), release_of(folder)) == {}
 
 
+@pytest.mark.minutes
 def test_a_missing_verdict_is_a_no_and_what_was_not_published_is_not_forgotten(
     home: Path, company: Company, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -74,6 +74,7 @@ def test_the_same_events_of_an_earlier_day_count_for_the_earlier_day(tmp_path: P
     )
 
 
+@pytest.mark.minutes
 def test_goods_brought_back_without_a_time_land_on_the_day_that_other_lines_know(tmp_path: Path) -> None:
     """No header: the first line says when the order was, the line that takes goods back does not."""
     _holds(
