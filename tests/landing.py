@@ -21,6 +21,12 @@ from orchestration.partitions import Window
 from orchestration.settings import FeedSource, Settings
 
 DAY = date(2026, 1, 5)
+REFUNDS_HEADER = "refund_id,order_id,refunded_at,amount,currency\n"
+
+
+def refunds(*ids: str, amount: str = "5") -> str:
+    """A file of refunds with a row for each id."""
+    return REFUNDS_HEADER + "".join(f"{key},o{key},2026-01-05 10:00:00,{amount},EUR\n" for key in ids)
 
 
 def landing_file(path: Path, source: FeedSource, day: date = DAY) -> LandingFile:

@@ -22,6 +22,8 @@ from orchestration.settings import Expression, FeedSource
 NOT_JUDGED = 10**6
 _LISTED, _LONGEST = 10, 60
 _JSON_STEP = re.compile(r"""\$\.?[\["]*([A-Za-z_][\w-]*)|'/([^'/]+)""")
+_COLUMNS_HAD = "create temp table if not exists columns_had (feed varchar, pattern varchar, run_id varchar, name varchar)"
+"""Columns that deliveries taken again by a run had before it."""
 COMPANY_CALENDAR = "default"
 """The calendar that holds for all others (contract business_calendars)."""
 
@@ -74,7 +76,7 @@ def remember(
     """Note the facts of the deliveries in the temporary table `accepted`, from `incoming`; part of the load's transaction."""
     feed = literal(contract.id)
     # A delivery that is taken again brings no column that its earlier reading had not.
-    con.execute("create temp table if not exists columns_had (feed varchar, pattern varchar, run_id varchar, name varchar)")
+    con.execute(_COLUMNS_HAD)
     con.execute(
         f"insert into columns_had select feed, pattern, {literal(run_id)}, unnest(columns) from ops.delivery_facts "
         f"where feed = {feed} and delivery in (select delivery from accepted)"
@@ -198,7 +200,7 @@ def _drift(con: duckdb.DuckDBPyConnection, contract: Contract, configured: tuple
     of all, before which there is nothing, nor where the same delivery is taken again. One that is read is missed by each
     delivery that lacks it after one that had it.
     """
-    con.execute("create temp table if not exists columns_had (feed varchar, pattern varchar, run_id varchar, name varchar)")
+    con.execute(_COLUMNS_HAD)
     found: dict[str, str] = {}
     for source in configured:
         if source.feed != contract.id:

@@ -51,8 +51,6 @@ Progress = Callable[[str, int, int], None]
 
 CHUNK_BYTES, CHUNK_FILES = 64 << 20, 1000
 """A chunk of a load is cut before it passes either. Larger ones save nothing more, and cost memory (docs/performance.md)."""
-
-
 SILENT_DAYS = 7
 """After so many days without a delivery a feed of which cx.toml expects none is said to be silent."""
 
@@ -117,7 +115,7 @@ def take_deliveries(con: duckdb.DuckDBPyConnection, settings: Settings, domain: 
     feeds = {feed for feed, contract in load_contracts().items() if contract.domain == domain}
     sources = settings.config.sources_of(feeds)
     known = known_files(con, "accepted", "repeated")
-    for delivery in _held_as_read_before(con):
+    for delivery in rereading.held_as_read_before(con):
         known.pop(delivery, None)
     now = datetime.now(UTC).replace(tzinfo=None)
     rows: list[tuple[Any, ...]] = []
@@ -209,15 +207,6 @@ def known_files(con: duckdb.DuckDBPyConnection, *statuses: str) -> dict[str, tup
         [list(statuses)],
     ).fetchall()
     return {delivery: (size, mtime, digest) for delivery, size, mtime, digest in rows}
-
-
-def _held_as_read_before(con: duckdb.DuckDBPyConnection) -> set[str]:
-    """Deliveries that hold what an earlier reading made of their file, because today's refuses it: each run tries again."""
-    rows = con.execute(
-        "select distinct delivery from (select delivery from ops.deliveries where status in ('accepted', 'refused') "
-        "group by delivery, content_hash having count(distinct status) = 2)"
-    ).fetchall()
-    return {delivery for (delivery,) in rows}
 
 
 def _content(file: LandingFile) -> tuple[str, str | None]:

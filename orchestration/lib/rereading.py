@@ -29,7 +29,8 @@ def reset_feeds(con: duckdb.DuckDBPyConnection, settings: Settings, feeds: list[
     One transaction with the ledger: a run that dies afterwards finds them all pending, and rebuilds every model. What they
     held is set aside until they are loaded (`take_back`).
     Only what a delivery held before its file was overwritten cannot be read again: it stays as it was read, until the
-    new content is loaded, or for good where that is refused. So does what an earlier reading was refused for.
+    new content is loaded, or for good where that is refused. So does what an earlier reading made of a file that a later
+    one refused.
 
     Raises:
         FilesGone: a delivery that is loaded is no longer in the landing folder; nothing was changed.
@@ -111,6 +112,15 @@ def take_back(con: duckdb.DuckDBPyConnection, feed: str) -> None:
         con.execute(f"drop table {before}")
         con.execute("drop table worse_rows")
         con.execute("drop table worse")
+
+
+def held_as_read_before(con: duckdb.DuckDBPyConnection) -> set[str]:
+    """Deliveries that hold what an earlier reading made of their file, because today's refuses it: each run tries again."""
+    rows = con.execute(
+        "select delivery from ops.deliveries where status in ('accepted', 'refused') "
+        "group by delivery, content_hash having count(distinct status) = 2"
+    ).fetchall()
+    return {delivery for (delivery,) in rows}
 
 
 def _before(feed: str) -> str:

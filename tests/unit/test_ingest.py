@@ -14,14 +14,10 @@ import pytest
 from data_quality.contract import load_contracts
 from orchestration.lib import ingest, rereading
 from orchestration.settings import ConfigError
-from tests.landing import Home
+from tests.landing import REFUNDS_HEADER as HEADER
+from tests.landing import Home, refunds
 
-HEADER = "refund_id,order_id,refunded_at,amount,currency\n"
 CONFIG = "[[feed]]\nfeed = 'refunds'\npattern = 'r_{day}*.csv'\nformat = 'csv'\n"
-
-
-def refunds(*ids: str, amount: str = "5") -> str:
-    return HEADER + "".join(f"{key},o{key},2026-01-05 10:00:00,{amount},EUR\n" for key in ids)
 
 
 @pytest.fixture

@@ -9,16 +9,12 @@ from pathlib import Path
 import pytest
 
 from orchestration.lib import ingest, release, rereading
-from tests.landing import Home
+from tests.landing import REFUNDS_HEADER as HEADER
+from tests.landing import Home, refunds
 
-HEADER = "refund_id,order_id,refunded_at,amount,currency\n"
 CONFIG = "[[feed]]\nfeed = 'refunds'\npattern = 'r_{day}.csv'\nformat = 'csv'\n"
 MISTYPED = CONFIG + "[feed.columns]\namount = 'amuont'\n"
 SPOILING = CONFIG.replace("format", "datetime_format = '%d/%m/%Y %H:%M'\nformat")
-
-
-def refunds(*ids: str, amount: str = "5") -> str:
-    return HEADER + "".join(f"{key},o{key},2026-01-05 10:00:00,{amount},EUR\n" for key in ids)
 
 
 @pytest.fixture
